@@ -5,7 +5,7 @@ import { defineConfig } from "oxlint";
  * main -> app -> server -> { rpc, rest, openapi, capabilities }
  *   -> { providers, limits, postgres, redis, telemetry, embedded } -> { config, errors, gen }.
  */
-const capabilities = ["chat", "conversations", "identity", "usage", "audit", "health"];
+const capabilities = ["chat", "conversations", "identity", "usage", "settings", "audit", "health"];
 const infrastructure = ["providers", "limits", "postgres", "redis", "telemetry", "embedded"];
 const doors = ["rpc", "rest", "openapi"];
 
