@@ -1,5 +1,9 @@
+import { violatedConstraint } from "../postgres/failure.ts";
+import { toJsonb, toText } from "../postgres/json.ts";
+import type { Postgres } from "../postgres/postgres.ts";
 import type { ContentPart } from "../providers/content.ts";
 import type { FinishReason, TokenUsage } from "../providers/provider.ts";
+import { openExisting, openNew, settle } from "./turn.statements.ts";
 
 /** A message as the context of a turn needs it. */
 export interface HistoryMessage {
@@ -100,4 +104,161 @@ export interface TurnRepository {
    * Returns when the answer was stored.
    */
   settle(settlement: TurnSettlement): Promise<Date>;
+}
+
+type History = [messageId: string, role: HistoryMessage["role"], ContentPart[], tokens: number][];
+
+/** What openExisting gives as JSON. */
+type OpenedRow = [
+  conversationId: string,
+  parentMessageId: string | null,
+  system: string | null,
+  sequence: number,
+  createTime: number,
+  history: History | null,
+];
+
+/** The turns in PostgreSQL. Content that jsonb cannot hold is mended on its way in. */
+export function createTurnRepository(postgres: Postgres): TurnRepository {
+  return {
+    async open(opening) {
+      if (opening.conversationId === undefined && opening.parentMessageId !== undefined) {
+        return { refused: "parent_not_found" };
+      }
+      const values = openingValues(opening);
+      try {
+        if (opening.conversationId === undefined) {
+          const [row] = await postgres.query<[string]>(openNew, values);
+          return openedNew(opening, Number(row?.[0]));
+        }
+        values.push(opening.parentMessageId, opening.historyTokens);
+        const [row] = await postgres.query<[string]>(openExisting, values);
+        return openedExisting(row?.[0] ?? "");
+      } catch (error) {
+        if (violatedConstraint(error) !== "runs_idempotency_key_unique") throw error;
+        return { refused: "idempotency_key_taken" };
+      }
+    },
+    async settle(settlement) {
+      const [row] = await postgres.query<[string]>(settle, settlementValues(settlement));
+      return new Date(Number(row?.[0]));
+    },
+    discard: (runId) => discard(postgres, runId),
+  };
+}
+
+function openingValues(opening: TurnOpening): unknown[] {
+  return [
+    opening.conversationId ?? opening.newConversationId,
+    opening.userId,
+    toText(opening.title),
+    opening.system === undefined ? null : toText(opening.system),
+    opening.userMessageId,
+    toJsonb(opening.content),
+    opening.tokens,
+    isEmpty(opening.metadata) ? null : toJsonb(opening.metadata),
+    opening.runId,
+    opening.apiKeyId,
+    opening.assistantMessageId,
+    opening.model,
+    opening.idempotencyKey,
+    opening.requestHash,
+  ];
+}
+
+function isEmpty(metadata: Readonly<Record<string, string>>): boolean {
+  for (const _ in metadata) return false;
+  return true;
+}
+
+function openedNew(opening: TurnOpening, createTime: number): OpenedTurn {
+  return {
+    conversationId: opening.newConversationId,
+    parentMessageId: undefined,
+    system: opening.system,
+    sequence: 1,
+    createTime: new Date(createTime),
+    history: [],
+  };
+}
+
+function openedExisting(json: string): OpenedTurn | OpeningRefusal {
+  if (json === "parent") return { refused: "parent_not_found" };
+  if (json === "conversation") return { refused: "conversation_not_found" };
+  const [conversationId, parentMessageId, system, sequence, createTime, history] = JSON.parse(
+    json,
+  ) as OpenedRow;
+  return {
+    conversationId,
+    parentMessageId: parentMessageId ?? undefined,
+    system: system ?? undefined,
+    sequence,
+    createTime: new Date(createTime),
+    history: (history ?? []).map(([messageId, role, content, tokens]) => ({
+      messageId,
+      role,
+      content,
+      tokens,
+    })),
+  };
+}
+
+function settlementValues(settlement: TurnSettlement): unknown[] {
+  const { usage, errorReason, errorMessage } = settlement;
+  return [
+    settlement.runId,
+    settlement.conversationId,
+    settlement.status,
+    toText(settlement.model),
+    settlement.provider,
+    errorReason,
+    errorMessage === undefined ? null : toText(errorMessage),
+    toJsonb(settlement.content),
+    settlement.tokens,
+    settlement.finishReason,
+    usage.inputTokens,
+    usage.cachedInputTokens,
+    usage.cacheWriteTokens,
+    usage.outputTokens,
+    usage.reasoningTokens,
+    settlement.costMicros,
+    settlement.userId,
+    settlement.apiKeyId,
+    settlement.priceVersion,
+  ];
+}
+
+/**
+ * Deletes the question and its run, and the conversation if they made it. A question
+ * that somebody has already answered or branched from stays, without its run.
+ */
+function discard(postgres: Postgres, runId: string): Promise<void> {
+  return postgres.work((em) =>
+    em.transactional(async (em) => {
+      // The lock, and the new snapshot of the next statement, keep out whoever is
+      // about to continue from this very question.
+      await em.execute(
+        `select from messages where id =
+           (select user_message_id from runs where id = ? and state = 'running') for update`,
+        [runId],
+      );
+      await em.execute(
+        `with run as (
+           select * from runs where id = ? and state = 'running'
+         ), question as (
+           delete from messages using run
+           where messages.id = run.user_message_id
+             and not exists (select from messages child where child.parent_id = run.user_message_id
+               and child.conversation_id = run.conversation_id)
+           returning messages.id
+         ), made as (
+           delete from conversations using run, question
+           where conversations.id = run.conversation_id and conversations.version = 1
+             and conversations.create_time = run.start_time
+         )
+         delete from runs using run where runs.id = run.id`,
+        [runId],
+      );
+    }),
+  );
 }

@@ -1,0 +1,141 @@
+/**
+ * The SQL of a turn: each of these is one round trip and, being one statement, one
+ * transaction. All parts of a statement see the same snapshot of the database, also
+ * after waiting for a lock. So a conversation's head is read from the snapshot, like the
+ * messages it leads to, and never from the locked row, which may be newer than they are.
+ *
+ * Locks are taken in the order message, conversation, run by whoever takes several.
+ */
+import type { Statement } from "../postgres/postgres.ts";
+
+/** $1-$14 as `openingValues` makes them. Gives the time in milliseconds since 1970. */
+export const openNew: Statement = {
+  name: "turn_open_new",
+  text: `
+    with opened as (
+      insert into conversations (id, user_id, title, system, last_sequence)
+      values ($1, $2, $3, $4, 2)
+      returning id, create_time
+    ), question as (
+      insert into messages
+        (id, conversation_id, role, status, content, tokens, metadata, sequence, create_time)
+      select $5, id, 'user', 'completed', $6::jsonb, $7, $8::jsonb, 1, create_time from opened
+    ), run as (
+      insert into runs
+        (id, conversation_id, user_id, api_key_id, user_message_id, assistant_message_id, state,
+         sequence, model, idempotency_key, request_hash, start_time)
+      select $9, id, $2, $10, $5, $11, 'running', 1, $12, $13, $14, create_time from opened
+    )
+    select (extract(epoch from create_time) * 1000)::bigint::text from opened`,
+};
+
+/** The longest branch that is ever read, in messages. */
+const longestBranch = 10_000;
+
+/**
+ * As openNew; and $15 the parent or null, $16 how many tokens of history to read. Gives
+ * one JSON array, or `parent` or `conversation`: what was not found.
+ */
+export const openExisting: Statement = {
+  name: "turn_open_existing",
+  text: `
+    with recursive conversation as materialized (
+      select id, coalesce($15::uuid, head_message_id) as parent_id
+      from conversations where id = $1 and user_id = $2
+    ), parent as materialized (
+      select id from messages where id = $15::uuid and conversation_id = $1 for key share
+    ), opened as (
+      update conversations set
+        last_sequence = last_sequence + 2,
+        title = case when last_sequence = 0 and title = '' then $3 else title end,
+        system = case when last_sequence = 0 then coalesce($4, system) else system end,
+        version = version + 1,
+        update_time = clock_timestamp()
+      where id = $1 and user_id = $2 and ($15::uuid is null or exists (select from parent))
+      returning id, system, last_sequence - 1 as sequence, update_time
+    ), question as (
+      insert into messages
+        (id, conversation_id, parent_id, role, status, content, tokens, metadata, sequence,
+         create_time)
+      select $5, id, (select parent_id from conversation), 'user', 'completed', $6::jsonb, $7,
+        $8::jsonb, sequence, update_time
+      from opened
+    ), run as (
+      insert into runs
+        (id, conversation_id, user_id, api_key_id, user_message_id, assistant_message_id, state,
+         sequence, model, idempotency_key, request_hash, start_time)
+      select $9, id, $2, $10, $5, $11, 'running', sequence, $12, $13, $14, update_time
+      from opened
+    ), branch as (
+      select message.*, 1 as depth, message.tokens::bigint as total
+      from conversation, lateral (
+        select id, parent_id, role, content, tokens from messages
+        where id = conversation.parent_id and $16::bigint > 0 limit 1
+      ) message
+      union all
+      select message.*, branch.depth + 1, branch.total + message.tokens
+      from branch, lateral (
+        select id, parent_id, role, content, tokens from messages
+        where id = branch.parent_id limit 1
+      ) message
+      where branch.total < $16 and branch.depth < ${longestBranch}
+    )
+    select coalesce(
+      (select json_build_array(
+          id,
+          (select parent_id from conversation),
+          system,
+          sequence,
+          (extract(epoch from update_time) * 1000)::bigint,
+          (select json_agg(json_build_array(id, role, content, tokens) order by depth desc)
+           from branch)
+        )::text
+       from opened),
+      case when $15::uuid is not null and exists (select from conversation)
+        and not exists (select from parent) then 'parent' else 'conversation' end)`,
+};
+
+/**
+ * $1-$19 as `settlementValues` makes them. Whoever ends the run bills it; when the
+ * conversation is gone, and the run with it, the ledger's own key sees to that.
+ * Gives the time in milliseconds since 1970.
+ */
+export const settle: Statement = {
+  name: "turn_settle",
+  text: `
+    with conversation as materialized (
+      select id from conversations where id = $2 for no key update
+    ), ended as (
+      update runs set
+        state = $3, end_time = clock_timestamp(), model = $4, provider = $5,
+        error_reason = $6, error_message = $7
+      where id = $1 and state = 'running' and exists (select from conversation)
+      returning conversation_id, user_message_id, assistant_message_id, sequence, end_time
+    ), answer as (
+      insert into messages
+        (id, conversation_id, parent_id, role, status, content, tokens, sequence, run_id, model,
+         provider, finish_reason, input_tokens, cached_input_tokens, cache_write_tokens,
+         output_tokens, reasoning_tokens, cost_micros, create_time)
+      select assistant_message_id, conversation_id, user_message_id, 'assistant', $3,
+        $8::jsonb, $9, sequence + 1, $1, $4, $5, $10, $11, $12, $13, $14, $15, $16, end_time
+      from ended
+    ), head as (
+      update conversations set
+        head_message_id = ended.assistant_message_id, version = version + 1,
+        update_time = ended.end_time
+      from ended where conversations.id = ended.conversation_id
+    ), ledger as (
+      insert into usage
+        (run_id, user_id, api_key_id, conversation_id, model, provider, input_tokens,
+         cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micros,
+         price_version, create_time)
+      select $1, $17, $18, $2, $4, $5, $11, $12, $13, $14, $15, $16, $19, clock_timestamp()
+      where exists (select from ended) or not exists (select from conversation)
+      on conflict (run_id) do nothing
+    )
+    select (extract(epoch from coalesce(
+      (select end_time from ended),
+      (select end_time from runs where id = $1),
+      clock_timestamp()
+    )) * 1000)::bigint::text`,
+};
