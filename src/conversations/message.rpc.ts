@@ -1,0 +1,86 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import {
+  FinishReason,
+  type Message,
+  MessageRole,
+  MessageStatus,
+  type Usage,
+} from "../../gen/tribe/v1/message_pb.js";
+import type { TokenUsage } from "../providers/provider.ts";
+import { toProtoContent } from "./content.rpc.ts";
+import type { StoredAnswer, StoredMessage } from "./message.ts";
+
+const roles = { user: MessageRole.USER, assistant: MessageRole.ASSISTANT };
+
+const statuses = {
+  completed: MessageStatus.COMPLETED,
+  failed: MessageStatus.FAILED,
+  cancelled: MessageStatus.CANCELLED,
+  interrupted: MessageStatus.INTERRUPTED,
+};
+
+const finishReasons = {
+  stop: FinishReason.STOP,
+  length: FinishReason.LENGTH,
+  tool_calls: FinishReason.TOOL_CALLS,
+  content_filter: FinishReason.CONTENT_FILTER,
+  cancelled: FinishReason.CANCELLED,
+  error: FinishReason.ERROR,
+};
+
+/** A stored message, for a caller. */
+export function toProtoMessage(stored: StoredMessage): Message {
+  const { answer } = stored;
+  return {
+    $typeName: "tribe.v1.Message",
+    messageId: stored.messageId,
+    conversationId: stored.conversationId,
+    parentMessageId: stored.parentMessageId ?? "",
+    role: roles[stored.role],
+    status: statuses[stored.status],
+    content: toProtoContent(stored.content),
+    sequence: BigInt(stored.sequence),
+    createTime: toProtoTimestamp(stored.createTime),
+    runId: answer?.runId ?? "",
+    model: answer?.model ?? "",
+    provider: answer?.provider ?? "",
+    finishReason: toProtoFinishReason(answer?.finishReason),
+    usage: answer?.usage && toProtoUsage(answer.usage),
+    costMicros: answer?.costMicros,
+    metadata: stored.metadata,
+  };
+}
+
+/** Undefined is UNSPECIFIED. */
+export function toProtoFinishReason(reason: StoredAnswer["finishReason"]): FinishReason {
+  return reason === undefined ? FinishReason.UNSPECIFIED : finishReasons[reason];
+}
+
+/** The role that a message must have; undefined for UNSPECIFIED. */
+export function fromProtoRole(role: MessageRole): StoredMessage["role"] | undefined {
+  if (role === MessageRole.USER) return "user";
+  return role === MessageRole.ASSISTANT ? "assistant" : undefined;
+}
+
+/** Tokens as a provider counted them, for a caller. */
+export function toProtoUsage(usage: TokenUsage): Usage {
+  return {
+    $typeName: "tribe.v1.Usage",
+    inputTokens: BigInt(usage.inputTokens),
+    cachedInputTokens: BigInt(usage.cachedInputTokens),
+    cacheWriteTokens: BigInt(usage.cacheWriteTokens),
+    outputTokens: BigInt(usage.outputTokens),
+    reasoningTokens: BigInt(usage.reasoningTokens),
+  };
+}
+
+/** A point in time, for a caller. */
+export function toProtoTimestamp(time: Date): Timestamp {
+  const milliseconds = time.getTime();
+  const seconds = Math.floor(milliseconds / 1000);
+  return {
+    $typeName: "google.protobuf.Timestamp",
+    seconds: BigInt(seconds),
+    nanos: (milliseconds - seconds * 1000) * 1_000_000,
+  };
+}
