@@ -1,0 +1,135 @@
+/** An environment variable that Tribe reads. README's table is checked against these. */
+export interface ConfigKey {
+  /** Name in the environment; `<name>_FILE` names a file that holds the value instead. */
+  readonly name: string;
+  /** What applies without it, in words. */
+  readonly default: string;
+  /** What it means, with its unit and its legal values. */
+  readonly meaning: string;
+}
+
+/** Every environment variable that Tribe reads, in the order of the README's table. */
+export const configKeys = [
+  {
+    name: "NODE_ENV",
+    default: "development",
+    meaning:
+      "`development`, `test` or `production`. Production refuses the embedded PostgreSQL and Redis and the demo model.",
+  },
+  {
+    name: "HOST",
+    default: "127.0.0.1, in production 0.0.0.0",
+    meaning: "Address that both ports listen on.",
+  },
+  {
+    name: "HTTP_PORT",
+    default: "8080",
+    meaning: "Port of REST, Connect and gRPC-Web. 0 takes a free one.",
+  },
+  { name: "GRPC_PORT", default: "9090", meaning: "Port of gRPC (h2c). 0 takes a free one." },
+  {
+    name: "DATABASE_URL",
+    default: "an embedded PostgreSQL in TRIBE_DIR",
+    meaning: "PostgreSQL: `postgres://user:password@host:5432/database`.",
+  },
+  {
+    name: "DATABASE_REPLICA_URLS",
+    default: "none",
+    meaning: "Read replicas of DATABASE_URL, comma-separated.",
+  },
+  {
+    name: "REDIS_URL",
+    default: "a redis-server found on the PATH, else in-process",
+    meaning:
+      "Redis: `redis://user:password@host:6379/0`, or `rediss://` for TLS. With REDIS_SENTINELS or REDIS_CLUSTER_NODES its user, password, TLS and database apply to the nodes and its host is not used.",
+  },
+  {
+    name: "REDIS_SENTINELS",
+    default: "none",
+    meaning: "Sentinels, comma-separated `host:port` (port 26379 when left out).",
+  },
+  {
+    name: "REDIS_MASTER_NAME",
+    default: "none",
+    meaning: "Name of the master that the sentinels watch; required with REDIS_SENTINELS.",
+  },
+  {
+    name: "REDIS_CLUSTER_NODES",
+    default: "none",
+    meaning:
+      "Some nodes of a Redis Cluster, comma-separated `host:port` (port 6379 when left out).",
+  },
+  { name: "OPENAI_API_KEY", default: "none", meaning: "Key of OpenAI or of OPENAI_BASE_URL." },
+  {
+    name: "OPENAI_BASE_URL",
+    default: "https://api.openai.com/v1",
+    meaning:
+      "Any server that speaks the OpenAI API, for example `http://127.0.0.1:11434/v1`; it may need no key.",
+  },
+  { name: "ANTHROPIC_API_KEY", default: "none", meaning: "Key of Anthropic." },
+  {
+    name: "ANTHROPIC_BASE_URL",
+    default: "https://api.anthropic.com",
+    meaning: "Any server that speaks the Anthropic API.",
+  },
+  {
+    name: "DEFAULT_MODEL",
+    default: "the first model of the first provider that has a key",
+    meaning: "Model that answers a request that names none.",
+  },
+  {
+    name: "MODELS_FILE",
+    default: "the built-in list",
+    meaning: "JSON file of models, deployments, fallbacks and prices.",
+  },
+  {
+    name: "JWT_SECRET",
+    default: "none",
+    meaning: "Signs own tokens with HS256; at least 32 bytes. Instead of JWT_PRIVATE_KEY.",
+  },
+  {
+    name: "JWT_PRIVATE_KEY",
+    default: "none",
+    meaning: "Signs own tokens; a PEM private key, Ed25519 or P-256. Instead of JWT_SECRET.",
+  },
+  {
+    name: "OIDC_ISSUER",
+    default: "none",
+    meaning: "Issuer whose tokens are accepted; its keys are found by OpenID discovery.",
+  },
+  {
+    name: "OIDC_AUDIENCE",
+    default: "none",
+    meaning: "Audience that those tokens must carry; required with OIDC_ISSUER.",
+  },
+  {
+    name: "ADMIN_API_KEY",
+    default: "made once and kept in TRIBE_DIR",
+    meaning:
+      "API key of the first administrator; letters, digits and punctuation, in production at least 16 of them.",
+  },
+  { name: "SENTRY_DSN", default: "none", meaning: "Sentry project that unknown errors go to." },
+  {
+    name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    default: "none",
+    meaning: "OpenTelemetry collector that traces go to.",
+  },
+  {
+    name: "LOG_LEVEL",
+    default: "info",
+    meaning: "`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`.",
+  },
+  {
+    name: "SHUTDOWN_TIMEOUT",
+    default: "30",
+    meaning: "Seconds that running turns get to finish when Tribe is stopped.",
+  },
+  {
+    name: "TRIBE_DIR",
+    default: ".tribe",
+    meaning: "Folder of the embedded PostgreSQL and Redis and of the administrator's key.",
+  },
+] as const satisfies readonly ConfigKey[];
+
+/** The name of an environment variable that Tribe reads. */
+export type ConfigKeyName = (typeof configKeys)[number]["name"];

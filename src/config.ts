@@ -1,0 +1,238 @@
+import { resolve } from "node:path";
+import { createConfigReader, type ConfigReader } from "./config-reader.ts";
+import type { Environment, NetworkAddress } from "./config-reader.ts";
+
+export { configKeys } from "./config-keys.ts";
+export type { Environment, NetworkAddress } from "./config-reader.ts";
+
+/** How a Redis server is spoken to, whatever finds its address. */
+export interface RedisCredentials {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly tls: boolean;
+  /** Number of the database; a cluster has only 0. */
+  readonly database: number;
+}
+
+/** Where Redis is. */
+export type RedisAddress =
+  | { readonly kind: "standalone"; readonly url: string }
+  /** A Unix domain socket, as the embedded default has it. */
+  | { readonly kind: "socket"; readonly path: string }
+  | ({
+      readonly kind: "sentinel";
+      readonly masterName: string;
+      readonly sentinels: readonly NetworkAddress[];
+    } & RedisCredentials)
+  | ({ readonly kind: "cluster"; readonly nodes: readonly NetworkAddress[] } & RedisCredentials);
+
+/** A provider's account. A base URL without a key is legal: a server of one's own may need none. */
+export interface ProviderAccount {
+  readonly apiKey: string | undefined;
+  readonly baseUrl: string | undefined;
+}
+
+/** Everything that the environment says, validated once and frozen. */
+export interface Config {
+  /** NODE_ENV is `production`: nothing embedded, every secret given. */
+  readonly production: boolean;
+  readonly http: NetworkAddress;
+  readonly grpc: NetworkAddress;
+  readonly postgres: {
+    /** Undefined: run the embedded one. */
+    readonly url: string | undefined;
+    readonly replicaUrls: readonly string[];
+  };
+  /** `embedded`: a redis-server found on the PATH, else in-process. */
+  readonly redis: RedisAddress | { readonly kind: "embedded" };
+  /** A provider is undefined when neither its key nor its base URL is set. */
+  readonly providers: {
+    readonly openai: ProviderAccount | undefined;
+    readonly anthropic: ProviderAccount | undefined;
+    readonly defaultModel: string | undefined;
+    readonly modelsFile: string | undefined;
+  };
+  readonly identity: {
+    /** Undefined outside production: make one and keep it in `directory`. */
+    readonly adminApiKey: string | undefined;
+    readonly jwtSecret: string | undefined;
+    readonly jwtPrivateKey: string | undefined;
+    readonly oidc: { readonly issuer: string; readonly audience: string } | undefined;
+  };
+  readonly log: { readonly level: LogLevel };
+  readonly telemetry: {
+    readonly sentryDsn: string | undefined;
+    readonly otlpEndpoint: string | undefined;
+  };
+  /** How long running turns get to finish when Tribe is stopped. */
+  readonly shutdownTimeoutMs: number;
+  /** Absolute path of the folder of the embedded servers. */
+  readonly directory: string;
+}
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/** How much is logged. */
+export type LogLevel = (typeof logLevels)[number];
+
+/** The environment cannot be run with. The message lists every fault, one a line. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? "a fault" : "faults"}:\n- ${faults.join("\n- ")}`,
+    );
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads the whole configuration.
+ * @throws ConfigError that lists every fault.
+ */
+export function readConfig(environment: Environment): Config {
+  const reader = createConfigReader(environment);
+  const nodeEnvironment = reader.choice("NODE_ENV", ["development", "test", "production"]);
+  const production = nodeEnvironment === "production";
+  const host = reader.text("HOST") ?? (production ? "0.0.0.0" : "127.0.0.1");
+  const config: Config = {
+    production,
+    http: { host, port: reader.integer("HTTP_PORT", 0, 65_535) ?? 8080 },
+    grpc: { host, port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090 },
+    postgres: readPostgres(reader),
+    redis: readRedis(reader),
+    providers: {
+      openai: readAccount(reader, "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+      anthropic: readAccount(reader, "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+      defaultModel: reader.text("DEFAULT_MODEL"),
+      modelsFile: reader.text("MODELS_FILE"),
+    },
+    identity: readIdentity(reader, production),
+    log: { level: reader.choice("LOG_LEVEL", logLevels) ?? "info" },
+    telemetry: {
+      sentryDsn: reader.url("SENTRY_DSN", ["https", "http"]),
+      otlpEndpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT", ["https", "http"]),
+    },
+    shutdownTimeoutMs: (reader.integer("SHUTDOWN_TIMEOUT", 0, 3600) ?? 30) * 1000,
+    directory: resolve(reader.text("TRIBE_DIR") ?? ".tribe"),
+  };
+  if (config.http.port !== 0 && config.http.port === config.grpc.port)
+    reader.fault("GRPC_PORT", `must differ from HTTP_PORT, both are ${config.grpc.port}`);
+  if (production) requireProductionKeys(reader);
+  if (reader.faults.length > 0) throw new ConfigError(reader.faults);
+  return deepFreeze(config);
+}
+
+/** What a development machine gets for free, production must be given. */
+function requireProductionKeys(reader: ConfigReader) {
+  const isSet = (name: Parameters<ConfigReader["text"]>[0]) => reader.text(name) !== undefined;
+  if (!isSet("DATABASE_URL"))
+    reader.fault(
+      "DATABASE_URL",
+      "is required in production: the embedded PostgreSQL is for trying out",
+    );
+  if (!isSet("REDIS_URL") && !isSet("REDIS_SENTINELS") && !isSet("REDIS_CLUSTER_NODES"))
+    reader.fault(
+      "REDIS_URL",
+      "(or REDIS_SENTINELS, or REDIS_CLUSTER_NODES) is required in production",
+    );
+  if (!isSet("OPENAI_API_KEY") && !isSet("OPENAI_BASE_URL") && !isSet("ANTHROPIC_API_KEY"))
+    reader.fault(
+      "OPENAI_API_KEY",
+      "(or ANTHROPIC_API_KEY, or OPENAI_BASE_URL) is required in production: the demo model is for trying out",
+    );
+  if (!isSet("ADMIN_API_KEY"))
+    reader.fault("ADMIN_API_KEY", "is required in production: without it nobody could sign in");
+}
+
+function readPostgres(reader: ConfigReader): Config["postgres"] {
+  const schemes = ["postgres", "postgresql"];
+  const replicaUrls = reader.urls("DATABASE_REPLICA_URLS", schemes);
+  if (replicaUrls.length > 0 && reader.text("DATABASE_URL") === undefined)
+    reader.fault("DATABASE_REPLICA_URLS", "needs DATABASE_URL, the primary");
+  return { url: reader.url("DATABASE_URL", schemes), replicaUrls };
+}
+
+function readRedis(reader: ConfigReader): Config["redis"] {
+  const url = reader.url("REDIS_URL", ["redis", "rediss"]);
+  const sentinels = reader.addresses("REDIS_SENTINELS", 26_379);
+  const nodes = reader.addresses("REDIS_CLUSTER_NODES", 6379);
+  const masterName = reader.text("REDIS_MASTER_NAME");
+  const credentials = readRedisCredentials(url, reader);
+  if (sentinels.length > 0 && nodes.length > 0)
+    reader.fault("REDIS_SENTINELS", "and REDIS_CLUSTER_NODES are both set: set one of them");
+  if ((reader.text("REDIS_SENTINELS") === undefined) !== (masterName === undefined))
+    reader.fault("REDIS_MASTER_NAME", "and REDIS_SENTINELS belong together: set both or neither");
+  if (nodes.length > 0 && credentials.database !== 0)
+    reader.fault("REDIS_URL", "names a database other than 0, which a Redis Cluster does not have");
+  if (sentinels.length > 0)
+    return { kind: "sentinel", masterName: masterName ?? "", sentinels, ...credentials };
+  if (nodes.length > 0) return { kind: "cluster", nodes, ...credentials };
+  return url === undefined ? { kind: "embedded" } : { kind: "standalone", url };
+}
+
+function readRedisCredentials(url: string | undefined, reader: ConfigReader): RedisCredentials {
+  if (url === undefined)
+    return { username: undefined, password: undefined, tls: false, database: 0 };
+  const { username, password, protocol, pathname } = new URL(url);
+  const database = pathname.replace(/^\//, "");
+  const decode = (part: string) => {
+    try {
+      return decodeURIComponent(part) || undefined;
+    } catch {
+      reader.fault("REDIS_URL", "has a user or password with a % that must be written as %25");
+      return undefined;
+    }
+  };
+  if (!/^\d{0,5}$/.test(database))
+    reader.fault(
+      "REDIS_URL",
+      "must end in the number of a database, for example /0, or in nothing",
+    );
+  return {
+    username: decode(username),
+    password: decode(password),
+    tls: protocol === "rediss:",
+    database: Number(database),
+  };
+}
+
+function readAccount(
+  reader: ConfigReader,
+  keyName: "OPENAI_API_KEY" | "ANTHROPIC_API_KEY",
+  baseUrlName: "OPENAI_BASE_URL" | "ANTHROPIC_BASE_URL",
+): ProviderAccount | undefined {
+  const apiKey = reader.text(keyName);
+  const baseUrl = reader.url(baseUrlName, ["https", "http"]);
+  return apiKey === undefined && baseUrl === undefined ? undefined : { apiKey, baseUrl };
+}
+
+function readIdentity(reader: ConfigReader, production: boolean): Config["identity"] {
+  const adminApiKey = reader.text("ADMIN_API_KEY");
+  // A header carries it, and a header carries no blanks and no control characters.
+  if (adminApiKey !== undefined && !/^[\x21-\x7e]{1,512}$/.test(adminApiKey))
+    reader.fault("ADMIN_API_KEY", "must be 1 to 512 ASCII letters, digits and punctuation");
+  else if (production && adminApiKey !== undefined && adminApiKey.length < 16)
+    reader.fault("ADMIN_API_KEY", "must have at least 16 characters in production");
+  const jwtSecret = reader.text("JWT_SECRET");
+  const jwtPrivateKey = reader.text("JWT_PRIVATE_KEY");
+  // RFC 7518 section 3.2: a key of HS256 is at least as long as its hash.
+  if (jwtSecret !== undefined && Buffer.byteLength(jwtSecret) < 32)
+    reader.fault("JWT_SECRET", "must have at least 32 bytes");
+  if (jwtSecret !== undefined && jwtPrivateKey !== undefined)
+    reader.fault("JWT_SECRET", "and JWT_PRIVATE_KEY are both set: set one of them");
+  const issuer = reader.url("OIDC_ISSUER", ["https", "http"]);
+  const audience = reader.text("OIDC_AUDIENCE");
+  if ((reader.text("OIDC_ISSUER") === undefined) !== (audience === undefined))
+    reader.fault("OIDC_ISSUER", "and OIDC_AUDIENCE belong together: set both or neither");
+  const oidc = issuer === undefined || audience === undefined ? undefined : { issuer, audience };
+  return { adminApiKey, jwtSecret, jwtPrivateKey, oidc };
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const child of Object.values(value))
+    if (typeof child === "object" && child !== null) deepFreeze(child as object);
+  return Object.freeze(value);
+}
