@@ -2,7 +2,7 @@
  * `npm run migrate` brings the database of DATABASE_URL up to date;
  * `npm run migrate:create -- name` writes a migration for what changed in the entities.
  */
-import { readFileSync } from "node:fs";
+import { createConfigReader } from "./config-reader.ts";
 import { entities } from "./entities.ts";
 import { createMigration, migrate } from "./postgres/migrator.ts";
 import { createPostgres } from "./postgres/postgres.ts";
@@ -30,10 +30,12 @@ if (command === "create") {
   }
 }
 
+/** Only this one key is read: a migration needs neither providers nor Redis. */
 function databaseUrl(): string {
-  const { DATABASE_URL: url, DATABASE_URL_FILE: file } = process.env;
-  const value = url ?? (file === undefined ? undefined : readFileSync(file, "utf8").trim());
-  return value ?? fail("set DATABASE_URL, for example postgres://user:password@host:5432/tribe");
+  const reader = createConfigReader(process.env);
+  const url = reader.url("DATABASE_URL", ["postgres", "postgresql"]);
+  if (reader.faults.length > 0) fail(reader.faults.join("\n"));
+  return url ?? fail("DATABASE_URL is not set: postgres://user:password@host:5432/tribe");
 }
 
 function print(line: string) {

@@ -6,6 +6,7 @@
  *
  * Locks are taken in the order message, conversation, run by whoever takes several.
  */
+import { branchColumns, branchPosition } from "../conversations/branch.ts";
 import type { Statement } from "../postgres/postgres.ts";
 
 /** $1-$14 as `openingValues` makes them. Gives the time in milliseconds since 1970. */
@@ -18,8 +19,10 @@ export const openNew: Statement = {
       returning id, create_time
     ), question as (
       insert into messages
-        (id, conversation_id, role, status, content, tokens, metadata, sequence, create_time)
-      select $5, id, 'user', 'completed', $6::jsonb, $7, $8::jsonb, 1, create_time from opened
+        (id, conversation_id, role, status, content, tokens, metadata, sequence, create_time,
+         depth, jump_depth)
+      select $5, id, 'user', 'completed', $6::jsonb, $7, $8::jsonb, 1, create_time, 1, 0
+      from opened
     ), run as (
       insert into runs
         (id, conversation_id, user_id, api_key_id, user_message_id, assistant_message_id, state,
@@ -42,7 +45,7 @@ export const openExisting: Statement = {
     with recursive conversation as materialized (
       select id, coalesce($15::uuid, head_message_id) as parent_id
       from conversations where id = $1 and user_id = $2
-    ), parent as materialized (
+    ), named as materialized (
       select id from messages where id = $15::uuid and conversation_id = $1 for key share
     ), opened as (
       update conversations set
@@ -51,15 +54,17 @@ export const openExisting: Statement = {
         system = case when last_sequence = 0 then coalesce($4, system) else system end,
         version = version + 1,
         update_time = clock_timestamp()
-      where id = $1 and user_id = $2 and ($15::uuid is null or exists (select from parent))
+      where id = $1 and user_id = $2 and ($15::uuid is null or exists (select from named))
       returning id, system, last_sequence - 1 as sequence, update_time
     ), question as (
       insert into messages
         (id, conversation_id, parent_id, role, status, content, tokens, metadata, sequence,
-         create_time)
-      select $5, id, (select parent_id from conversation), 'user', 'completed', $6::jsonb, $7,
-        $8::jsonb, sequence, update_time
+         create_time, ${branchColumns})
+      select $5, opened.id, parent.id, 'user', 'completed', $6::jsonb, $7, $8::jsonb,
+        opened.sequence, opened.update_time, ${branchPosition}
       from opened
+        left join messages parent on parent.id = (select parent_id from conversation)
+        left join messages jump on jump.id = parent.jump_id
     ), run as (
       insert into runs
         (id, conversation_id, user_id, api_key_id, user_message_id, assistant_message_id, state,
@@ -92,7 +97,7 @@ export const openExisting: Statement = {
         )::text
        from opened),
       case when $15::uuid is not null and exists (select from conversation)
-        and not exists (select from parent) then 'parent' else 'conversation' end)`,
+        and not exists (select from named) then 'parent' else 'conversation' end)`,
 };
 
 /**
@@ -115,10 +120,13 @@ export const settle: Statement = {
       insert into messages
         (id, conversation_id, parent_id, role, status, content, tokens, sequence, run_id, model,
          provider, finish_reason, input_tokens, cached_input_tokens, cache_write_tokens,
-         output_tokens, reasoning_tokens, cost_micros, create_time)
-      select assistant_message_id, conversation_id, user_message_id, 'assistant', $3,
-        $8::jsonb, $9, sequence + 1, $1, $4, $5, $10, $11, $12, $13, $14, $15, $16, end_time
+         output_tokens, reasoning_tokens, cost_micros, create_time, ${branchColumns})
+      select ended.assistant_message_id, ended.conversation_id, parent.id, 'assistant', $3,
+        $8::jsonb, $9, ended.sequence + 1, $1, $4, $5, $10, $11, $12, $13, $14, $15, $16,
+        ended.end_time, ${branchPosition}
       from ended
+        join messages parent on parent.id = ended.user_message_id
+        left join messages jump on jump.id = parent.jump_id
     ), head as (
       update conversations set
         head_message_id = ended.assistant_message_id, version = version + 1,

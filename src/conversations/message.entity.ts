@@ -39,7 +39,12 @@ export const MessageEntity = defineEntity({
     tokens: p.integer(),
     /** Position in the conversation, from 1; numbers may be missing. */
     sequence: p.bigint("number"),
-    /** From here on: answers only. */
+    /** How many messages its branch has up to here: 1 for a first message. */
+    depth: p.integer(),
+    /** An ancestor further up, and its depth: see branch.ts. Null and 0 above the first. */
+    jumpId: p.uuid().nullable(),
+    jumpDepth: p.integer(),
+    /** From here to `costMicros`: answers only. */
     runId: p.uuid().nullable(),
     model: p.text().nullable(),
     provider: p.text().nullable(),
