@@ -10,8 +10,10 @@ import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import {
   createHandlerContext,
   createMethodImplSpec,
+  createContextValues,
   createServiceImplSpec,
   type ConnectRouter,
+  type ContextValues,
   type HandlerContext,
   type Interceptor,
   type MethodImplSpec,
@@ -20,6 +22,7 @@ import {
   invokeUnaryImplementation,
   transformInvokeImplementation,
 } from "@connectrpc/connect/protocol";
+import { callKey, createCall } from "./call.ts";
 
 /** What a door knows of a call. */
 export interface CallInit {
@@ -32,6 +35,8 @@ export interface CallInit {
   requestSignal?: AbortSignal;
   /** The deadline, in milliseconds from now. */
   timeoutMs?: number;
+  /** For interceptors and handlers. A door that has a `Call` (call.ts) already puts it here. */
+  contextValues?: ContextValues;
 }
 
 /** The context of a call. Whoever made it must `abort()` it when the call is over. */
@@ -75,8 +80,15 @@ export function collectMethods(
 function invocable(spec: MethodImplSpec, interceptors: Interceptor[]): InvocableMethod {
   return {
     method: spec.method,
-    createContext: (init) =>
-      createHandlerContext({ ...init, service: spec.method.parent, method: spec.method }),
+    createContext(init) {
+      const contextValues = init.contextValues ?? createContextValues();
+      if (!contextValues.get(callKey)) {
+        const requestId = init.requestHeader.get("x-request-id");
+        contextValues.set(callKey, createCall(init.protocolName, requestId));
+      }
+      const { method } = spec;
+      return createHandlerContext({ ...init, contextValues, service: method.parent, method });
+    },
     invokeUnary(message, context) {
       if (spec.kind !== "unary") throw new TypeError(`${spec.method.name} is not unary`);
       return invokeUnaryImplementation(spec, context, message, interceptors);

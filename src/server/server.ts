@@ -1,0 +1,147 @@
+/** Both listeners and how they end together. */
+import type { DescService } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
+import type { FastifyInstance } from "fastify";
+import type { AddressInfo } from "node:net";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
+import { Health } from "../../gen/grpc/health/v1/health_pb.js";
+import { DomainError } from "../errors.ts";
+import { createCallInterceptor } from "../rpc/calls.ts";
+import { createGrpcHealthRoutes } from "../rpc/grpc-health/grpc-health.ts";
+import type { Readiness } from "../rpc/grpc-health/readiness.ts";
+import { createGrpcServer } from "../rpc/grpc/server.ts";
+import { collectMethods, type Routes } from "../rpc/invoke.ts";
+import { createReflectionRoutes } from "../rpc/reflection/reflection.ts";
+import { createValidationInterceptor } from "../rpc/validation/interceptor.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { createCallLog } from "./call-log.ts";
+import { createHttpServer } from "./http.ts";
+
+export interface ServerParts {
+  /** Handlers of all services, the same on every door. */
+  routes: Routes;
+  /**
+   * Between the outermost interceptor (request id, log, errors) and validation:
+   * authentication, limits. The first is the outermost.
+   */
+  interceptors?: Interceptor[];
+  logger: Logger;
+  /** Whether traffic should come, for grpc.health.v1. */
+  readiness: Readiness;
+  host: string;
+  /** Connect, gRPC-Web and REST. 0: any free port. */
+  httpPort: number;
+  /** gRPC without TLS. 0: any free port. */
+  grpcPort: number;
+  /** The largest message, in bytes. Default: 16 MiB. */
+  maxMessageBytes?: number;
+  /** The longest that a call may take, in milliseconds. Default: 10 minutes. */
+  defaultTimeoutMs?: number;
+  /** How long calls may still run when the server ends, in milliseconds. Default: 10 seconds. */
+  drainMs?: number;
+  /** Adds routes of other kinds to the HTTP port. */
+  addRoutes?(server: FastifyInstance, chain: Interceptor[]): void;
+}
+
+export interface Server {
+  listen(): Promise<{ httpPort: number; grpcPort: number }>;
+  /** Takes nothing new, lets calls end for `drainMs`, then ends them. */
+  close(): Promise<void>;
+  /** Calls being served now. */
+  callsInFlight(): number;
+}
+
+const defaults = { maxMessageBytes: 16 * 1024 * 1024, defaultTimeoutMs: 600_000, drainMs: 10_000 };
+
+/** Makes both listeners; nothing listens yet. */
+export function createServer(parts: ServerParts): Server {
+  const { host, logger, readiness } = parts;
+  const { maxMessageBytes, defaultTimeoutMs, drainMs } = { ...defaults, ...parts };
+  const log = createCallLog(logger);
+  const calls = createCallInterceptor({ log });
+  const validation = createValidationInterceptor();
+  const interceptors = [calls.interceptor, ...(parts.interceptors ?? []), validation];
+  const services = servicesOf(parts.routes);
+  const internal = [calls.interceptor];
+  const shutdown = new AbortController();
+
+  const grpc = createGrpcServer({
+    groups: [
+      { routes: parts.routes, interceptors },
+      {
+        routes: createReflectionRoutes([...services, Health], [file_google_rpc_error_details]),
+        interceptors: internal,
+      },
+      { routes: createGrpcHealthRoutes(services, readiness), interceptors: internal },
+    ],
+    log,
+    maxMessageBytes,
+    defaultTimeoutMs,
+  });
+  const http = createHttpServer({
+    routes: parts.routes,
+    interceptors,
+    log,
+    maxMessageBytes,
+    defaultTimeoutMs,
+    shutdownSignal: shutdown.signal,
+    addRoutes: (server) => parts.addRoutes?.(server, interceptors),
+  });
+
+  async function closeHttp(reason: unknown): Promise<void> {
+    const closed = http.close();
+    const cut = setTimeout(() => {
+      shutdown.abort(reason);
+      setTimeout(() => http.server.closeAllConnections(), 100);
+    }, drainMs);
+    await closed;
+    clearTimeout(cut);
+  }
+
+  return {
+    callsInFlight: calls.inFlight,
+    async listen() {
+      await http.listen({ host, port: parts.httpPort }).catch(explain("HTTP_PORT", parts.httpPort));
+      try {
+        const grpcPort = await grpc
+          .listen(host, parts.grpcPort)
+          .catch(explain("GRPC_PORT", parts.grpcPort));
+        return { httpPort: (http.server.address() as AddressInfo).port, grpcPort };
+      } catch (reason) {
+        await http.close();
+        throw reason;
+      }
+    },
+    async close() {
+      const reason = new DomainError(
+        "UNAVAILABLE",
+        "SHUTTING_DOWN",
+        "the server is shutting down; try again",
+        { retryAfterSeconds: 1 },
+      );
+      await Promise.all([closeHttp(reason), grpc.close(drainMs, reason)]);
+    },
+  };
+}
+
+function servicesOf(routes: Routes): DescService[] {
+  return [...new Set(collectMethods(routes).map(({ method }) => method.parent))];
+}
+
+/** Says why a port cannot be listened on, and what to do. */
+function explain(key: string, port: number): (reason: unknown) => never {
+  return (reason) => {
+    const text = reason instanceof Error ? reason.message : String(reason);
+    if (/EADDRINUSE/.test(text)) {
+      throw new Error(`port ${port} is in use; free it or set ${key} to another`, {
+        cause: reason,
+      });
+    }
+    if (/EACCES/.test(text)) {
+      throw new Error(`port ${port} needs more rights; set ${key} to one above 1023`, {
+        cause: reason,
+      });
+    }
+    throw new Error(`cannot listen on port ${port} (${key}): ${text}`, { cause: reason });
+  };
+}
