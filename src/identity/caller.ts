@@ -1,4 +1,5 @@
-import { createContextKey } from "@connectrpc/connect";
+import { type ContextValues, createContextKey } from "@connectrpc/connect";
+import { unauthenticated } from "../errors.ts";
 
 /** Who is calling, as the authentication interceptor found out. */
 export interface Caller {
@@ -14,3 +15,10 @@ export interface Caller {
 export const callerKey = createContextKey<Caller | undefined>(undefined, {
   description: "who is calling",
 });
+
+/** The caller of a call that needs one. */
+export function requireCaller(values: ContextValues): Caller {
+  const caller = values.get(callerKey);
+  if (caller === undefined) throw unauthenticated("the call needs a credential");
+  return caller;
+}
