@@ -1,0 +1,37 @@
+/** The databases of a run: real, durable, on the other core, in a new folder each time. */
+import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { startEmbeddedPostgres } from "../src/embedded/postgres.ts";
+import { freePort, startProgram, stop } from "./processes.ts";
+
+export interface Databases {
+  databaseUrl: string;
+  redisUrl: string;
+  postgresPid: number;
+  redis: ChildProcess;
+  stop(): Promise<void>;
+}
+
+/**
+ * PostgreSQL acknowledges a commit when it is on disk: these are its defaults, named here
+ * because the figures would mean nothing without them.
+ */
+const durable = { fsync: "on", synchronous_commit: "on", full_page_writes: "on" };
+
+export async function startDatabases(directory: string): Promise<Databases> {
+  const postgres = await startEmbeddedPostgres({ directory, settings: durable });
+  const pidFile = readFileSync(join(directory, "postgres/data/postmaster.pid"), "utf8");
+  const port = await freePort();
+  const options = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory];
+  const redis = startProgram("redis-server", options);
+  return {
+    databaseUrl: postgres.url,
+    redisUrl: `redis://127.0.0.1:${port}`,
+    postgresPid: Number.parseInt(pidFile, 10),
+    redis,
+    async stop() {
+      await Promise.all([postgres.stop(), stop(redis)]);
+    },
+  };
+}

@@ -1,0 +1,131 @@
+/** Tribe as it runs in production, and conversations to continue. */
+import { fromJsonString, toBinary } from "@bufbuild/protobuf";
+import { randomBytes } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import {
+  ChatService,
+  SendMessageRequestSchema,
+  SendMessageResponseSchema,
+} from "../gen/tribe/v1/chat_pb.js";
+import { question } from "./answer.ts";
+import type { Databases } from "./databases.ts";
+import type { LoadTarget } from "./load-job.ts";
+import { freePort, runProgram, startService } from "./processes.ts";
+import type { Scenario } from "./scenarios.ts";
+import { askOnce, type Subject } from "./subject.ts";
+
+export interface TribeOptions {
+  databases: Databases;
+  providerOrigin: string;
+  logs: string;
+  /** Options of node itself, for example to profile. */
+  nodeOptions: readonly string[];
+  /** Messages in each conversation before the question. Odd: the last is a question. */
+  historyMessages: number;
+  /** Turns go to so many conversations in turn. */
+  conversations: number;
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+interface Conversation {
+  conversationId: string;
+  /** The message that every turn continues, so that the history never grows. */
+  parentMessageId: string;
+}
+
+/** Starts Tribe on new databases and makes the conversations, by the API as a client would. */
+export async function startTribe(options: TribeOptions): Promise<Subject> {
+  const { databaseUrl, redisUrl } = options.databases;
+  await runProgram(process.execPath, [`${root}src/migrate.ts`], { DATABASE_URL: databaseUrl });
+  const [httpPort, grpcPort] = [await freePort(), await freePort()];
+  const key = `tribe-bench-${randomBytes(16).toString("hex")}`;
+  const origin = `http://127.0.0.1:${httpPort}`;
+  const service = await startService({
+    name: "tribe",
+    command: [...options.nodeOptions, `${root}src/main.ts`],
+    environment: {
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
+      HOST: "127.0.0.1",
+      HTTP_PORT: String(httpPort),
+      GRPC_PORT: String(grpcPort),
+      ADMIN_API_KEY: key,
+      JWT_SECRET: randomBytes(32).toString("hex"),
+      OPENAI_API_KEY: "sk-bench",
+      OPENAI_BASE_URL: `${options.providerOrigin}/v1`,
+      DEFAULT_MODEL: "gpt-4o-mini",
+    },
+    logs: options.logs,
+    readyUrl: `${origin}/health/ready`,
+  });
+  const authorization = `Bearer ${key}`;
+  const rest = (path: string, bodies: Uint8Array[]): LoadTarget => ({
+    transport: "http",
+    origin,
+    path,
+    headers: { "content-type": "application/json", authorization },
+    bodies,
+    minimumBytes: 400,
+  });
+
+  const conversations = await makeConversations(options, (request) =>
+    askOnce(rest("/api/v1/chat", [Buffer.from(request)])),
+  );
+  const asked = question(options.historyMessages);
+  const requests = conversations.map((conversation) => json(conversation, asked));
+  const jsonBodies = requests.map((request) => Buffer.from(request));
+  const binaryBodies = requests.map((request) =>
+    toBinary(SendMessageRequestSchema, fromJsonString(SendMessageRequestSchema, request)),
+  );
+
+  const unary = rest("/api/v1/chat", jsonBodies);
+  const stream: LoadTarget = {
+    ...rest("/api/v1/chat:stream", jsonBodies),
+    headers: { ...unary.headers, accept: "text/event-stream" },
+    minimumBytes: 1000,
+    firstTextMarker: "text_delta",
+  };
+  const targets: Record<Scenario, LoadTarget> = {
+    rest: unary,
+    grpc: {
+      transport: "grpc",
+      origin: `127.0.0.1:${grpcPort}`,
+      path: `/${ChatService.typeName}/${ChatService.method.sendMessage.name}`,
+      headers: { authorization },
+      bodies: binaryBodies,
+      minimumBytes: 200,
+    },
+    sse: stream,
+    paced: stream,
+  };
+  return { name: "tribe", process: service, target: (scenario) => targets[scenario] };
+}
+
+function json(conversation: Partial<Conversation>, asked: string): string {
+  return JSON.stringify({ ...conversation, content: [{ text: asked }] });
+}
+
+async function makeConversations(
+  { conversations, historyMessages }: TribeOptions,
+  ask: (request: string) => Promise<string>,
+): Promise<Conversation[]> {
+  const made: Conversation[] = [];
+  let begun = 0;
+  const make = async () => {
+    while (begun++ < conversations) {
+      let conversationId = "";
+      let parentMessageId = "";
+      for (let number = 1; number <= (historyMessages + 1) / 2; number++) {
+        const known = conversationId ? { conversationId } : {};
+        const answer = await ask(json(known, question(number)));
+        const response = fromJsonString(SendMessageResponseSchema, answer);
+        conversationId = response.conversationId;
+        parentMessageId = response.userMessage?.messageId ?? "";
+      }
+      made.push({ conversationId, parentMessageId });
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, make));
+  return made;
+}
