@@ -1,0 +1,103 @@
+import { ErrorReply } from "redis";
+import type { RedisAddress } from "../config.ts";
+import { unavailable } from "../errors.ts";
+import { createConnection, reconnectDelayMs } from "./connection.ts";
+
+/** Redis, as the stores that are built on it see it. Its absence is UNAVAILABLE `REDIS_UNAVAILABLE`. */
+export interface Redis {
+  /**
+   * Sends one command, for example `command("k", ["SET", "k", "v"])`, and gives the answer as
+   * RESP3 has it. `key` is the command's first key: in a cluster it names the node. At once
+   * UNAVAILABLE while there is no connection; an error that Redis answers is thrown as it is.
+   */
+  command<Reply = unknown>(key: string, args: string[]): Promise<Reply>;
+  /** Resolves when Redis answers within `timeoutMs` (default 1,000). */
+  ping(timeoutMs?: number): Promise<void>;
+  /** Whether there is a connection. */
+  isReady(): boolean;
+  /** Waits for commands under way and closes all connections. */
+  close(): Promise<void>;
+}
+
+export interface RedisOptions {
+  address: RedisAddress;
+  /** How long a command may take, in milliseconds. Default 1,000. */
+  commandTimeoutMs?: number;
+  /**
+   * The most commands that wait for an answer; a further one fails at once. Default 10,000;
+   * connecting alone takes a handful.
+   */
+  maxCommandsUnderWay?: number;
+  /** Told when the connection is lost or cannot be made; the same failure is told once. */
+  warn?: (message: string) => void;
+}
+
+/**
+ * Connects in the background, and again whenever the connection is lost, so an absent
+ * server does not fail here.
+ */
+export function createRedis(options: RedisOptions): Redis {
+  const { address, commandTimeoutMs = 1000, maxCommandsUnderWay = 10_000 } = options;
+  const state = { isClosed: false, lastWarning: "" };
+  const connection = createConnection({ address, maxCommandsUnderWay, onError: warnOnce });
+  void keepConnecting();
+
+  function warnOnce(error: unknown) {
+    // An AggregateError (several addresses of one name) has no message of its own.
+    const { message, code = "" } = error as NodeJS.ErrnoException;
+    const warning = `Redis: ${message || code}`;
+    if (state.isClosed || warning === state.lastWarning) return;
+    state.lastWarning = warning;
+    options.warn?.(warning);
+  }
+
+  /** A cluster and sentinels give up when they find nobody; a single server's client does not. */
+  async function keepConnecting() {
+    for (let failures = 0; !state.isClosed; failures += 1) {
+      try {
+        await connection.connect();
+        return;
+      } catch (error) {
+        warnOnce(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, reconnectDelayMs(failures)).unref());
+    }
+  }
+
+  /** Has its own timer: the client's ends with the sending, so a server that hangs would not meet it. */
+  async function send(key: string | undefined, args: string[], timeoutMs: number) {
+    if (state.isClosed || !connection.isReady()) throw redisUnavailable();
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(reject, timeoutMs, new Error(`no answer within ${timeoutMs} ms`));
+    try {
+      const reply = await Promise.race([connection.send(key, args), late]);
+      state.lastWarning = "";
+      return reply;
+    } catch (error) {
+      throw error instanceof ErrorReply ? error : redisUnavailable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    command: <Reply>(key: string, args: string[]) =>
+      send(key, args, commandTimeoutMs) as Promise<Reply>,
+    async ping(timeoutMs = 1000) {
+      await send(undefined, ["PING"], timeoutMs);
+    },
+    isReady: () => !state.isClosed && connection.isReady(),
+    async close() {
+      if (state.isClosed) return;
+      state.isClosed = true;
+      const late = setTimeout(connection.destroy, commandTimeoutMs);
+      if (connection.isReady()) await connection.close().catch(connection.destroy);
+      else connection.destroy();
+      clearTimeout(late);
+    },
+  };
+}
+
+function redisUnavailable(cause?: unknown) {
+  return unavailable("REDIS_UNAVAILABLE", "Redis does not answer", cause);
+}
