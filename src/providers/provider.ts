@@ -94,3 +94,9 @@ export interface Provider {
    */
   answer(request: ModelRequest, sink: ModelSink, signal: AbortSignal): Promise<ModelResult>;
 }
+
+/** A provider with connections to close. */
+export interface ClosableProvider extends Provider {
+  /** Breaks off the calls under way. */
+  close(): Promise<void>;
+}

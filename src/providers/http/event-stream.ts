@@ -1,0 +1,157 @@
+/**
+ * One streamed answer: asks through an SDK, feeds the bytes of the answer to the
+ * parser, and settles when the answer is complete, has failed or was aborted.
+ */
+import type { HeaderView } from "./header-view.ts";
+import { createSseParser } from "./sse-parser.ts";
+
+/** Can break off a request; undici's DispatchController. */
+interface Abortable {
+  abort(reason: Error): void;
+}
+
+/** Takes one answer from `LeanFetch`, in this order. */
+export interface ByteReceiver {
+  /** The request has a connection; may come again when it is sent anew. */
+  start(request: Abortable): void;
+  /** The answer is a good one and its body follows. */
+  accept(headers: HeaderView): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+/** Reads the events of one answer. */
+export interface EventReader {
+  /**
+   * Takes one event. True when the answer is complete. Throws to break off.
+   * `cut`: the body ended within the event, so the data may be a part of it.
+   */
+  event(data: string, event: string, cut: boolean): boolean;
+  /** The body ended before `event` said so. Throws when the answer is not complete. */
+  end(): void;
+}
+
+/** A good status whose body is not a stream of events. */
+export class UnexpectedBodyError extends Error {
+  override readonly name = "UnexpectedBodyError";
+  /** The start of the body. */
+  readonly body: string;
+
+  constructor(contentType: string, body: string) {
+    super(`the provider answered with ${contentType} instead of an event stream`);
+    this.body = body;
+  }
+}
+
+/** How long a server may take to end a body whose answer is complete. */
+const LINGER_MS = 1000;
+const MAX_UNEXPECTED_BYTES = 64 * 1024;
+
+/**
+ * `ask` starts the request with the receiver in the SDK's `fetchOptions`.
+ * Resolves when `reader` has a complete answer. Rejects with what `ask`, the
+ * connection or the reader failed with, or with `signal.reason`.
+ */
+export async function readEventStream(
+  ask: (receiver: ByteReceiver) => PromiseLike<unknown>,
+  reader: EventReader,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: answered, resolve, reject } = Promise.withResolvers<void>();
+  // Whoever fails first is told; the later ones are consequences.
+  answered.catch(ignore);
+  let request: Abortable | undefined;
+  let unexpected: { contentType: string; chunks: Buffer[]; bytes: number } | undefined;
+  let settled = false;
+  let bodyEnded = false;
+  const parser = createSseParser((data, event, cut) => {
+    if (!settled && reader.event(data, event, cut)) settle();
+  });
+
+  function settle(): void {
+    settled = true;
+    resolve();
+  }
+  function fail(error: unknown): void {
+    if (settled) return;
+    settled = true;
+    reject(error);
+    request?.abort(error instanceof Error ? error : new Error("aborted", { cause: error }));
+  }
+  function onAbort(): void {
+    fail(signal.reason);
+  }
+
+  const receiver: ByteReceiver = {
+    start(started) {
+      request = started;
+      if (settled) started.abort(new Error("aborted"));
+    },
+    accept(headers) {
+      const contentType = headers.get("content-type") ?? "";
+      // Some servers name no type or a wrong one; only what cannot be events is refused.
+      if (/json|html/i.test(contentType)) unexpected = { contentType, chunks: [], bytes: 0 };
+    },
+    data(chunk) {
+      if (settled) return;
+      if (unexpected !== undefined) {
+        unexpected.chunks.push(chunk);
+        unexpected.bytes += chunk.length;
+        if (unexpected.bytes > MAX_UNEXPECTED_BYTES) failUnexpected();
+        return;
+      }
+      try {
+        parser.push(chunk);
+      } catch (error) {
+        fail(error);
+      }
+    },
+    end() {
+      bodyEnded = true;
+      if (settled) return;
+      if (unexpected !== undefined) {
+        failUnexpected();
+        return;
+      }
+      try {
+        parser.end();
+        if (settled) return;
+        reader.end();
+        settle();
+      } catch (error) {
+        fail(error);
+      }
+    },
+    fail(error) {
+      bodyEnded = true;
+      fail(error);
+    },
+  };
+
+  function failUnexpected(): void {
+    const { contentType = "", chunks = [] } = unexpected ?? {};
+    fail(new UnexpectedBodyError(contentType, Buffer.concat(chunks).toString("utf8")));
+  }
+
+  signal.addEventListener("abort", onAbort);
+  try {
+    // The SDK may still be at it when the signal aborts: it is not waited for then.
+    ask(receiver).then(undefined, fail);
+    await answered;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    if (!bodyEnded) linger();
+  }
+
+  /** Keeps the connection for the next call if the body ends soon, else closes it. */
+  function linger(): void {
+    const timer = setTimeout(() => {
+      if (!bodyEnded) request?.abort(new Error("the body did not end with the answer"));
+    }, LINGER_MS);
+    timer.unref();
+  }
+}
+
+function ignore(): void {}
