@@ -1,6 +1,6 @@
 /** The databases of a run: real, durable, on the other core, in a new folder each time. */
 import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../src/embedded/postgres.ts";
 import { freePort, startProgram, stop } from "./processes.ts";
@@ -10,6 +10,7 @@ export interface Databases {
   redisUrl: string;
   postgresPid: number;
   redis: ChildProcess;
+  /** Ends them and deletes their files. */
   stop(): Promise<void>;
 }
 
@@ -32,6 +33,7 @@ export async function startDatabases(directory: string): Promise<Databases> {
     redis,
     async stop() {
       await Promise.all([postgres.stop(), stop(redis)]);
+      rmSync(realpathSync(join(directory, "postgres")), { recursive: true });
     },
   };
 }

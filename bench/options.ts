@@ -23,6 +23,8 @@ export interface BenchOptions {
   soak: number | undefined;
   /** The subjects to measure. */
   subjects: string[];
+  /** The scenarios to measure. */
+  scenarios: string[];
   /** Write a CPU profile of Tribe into the results. */
   profile: boolean;
 }
@@ -31,8 +33,9 @@ const help = `npm run bench -- [options]
 
   --quick                under 90 seconds: fewer, shorter rounds and one arrival rate
   --soak TURNS           only Tribe: so many unary turns, memory every tenth of them
-  --profile              write a CPU profile of Tribe into bench/results
+  --profile              print what Tribe spent its time on
   --subjects LIST        tribe,portkey,llms (the default)
+  --scenarios LIST       rest,grpc,sse,paced (the default)
   --rounds N             3 (quick: 2)
   --seconds N            of each measurement: 5 (quick: 1.5)
   --concurrency N        of the closed loops: 16
@@ -54,6 +57,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
       profile: { type: "boolean", default: false },
       soak: { type: "string" },
       subjects: { type: "string", default: "tribe,portkey,llms" },
+      scenarios: { type: "string", default: "rest,grpc,sse,paced" },
       rounds: { type: "string" },
       seconds: { type: "string" },
       concurrency: { type: "string", default: "16" },
@@ -84,6 +88,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
     conversations: positive("conversations", values.conversations ?? (quick ? "50" : "200")),
     soak: values.soak === undefined ? undefined : positive("soak", values.soak),
     subjects: values.subjects.split(","),
+    scenarios: values.scenarios.split(","),
     profile: values.profile,
   };
 }

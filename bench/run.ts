@@ -2,7 +2,7 @@
  * The bench. Starts everything once, then measures every subject in every scenario, round
  * after round, each round in another order. See README.md.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { startDatabases } from "./databases.ts";
@@ -10,6 +10,7 @@ import { measure, type Bench, type Measurement } from "./measure.ts";
 import { readOptions } from "./options.ts";
 import { makeHistory, provider, startLlms, startPortkey } from "./peers.ts";
 import { ask, startWorker, stop } from "./processes.ts";
+import { formatProfile } from "./profile.ts";
 import { formatReport, summarise } from "./report.ts";
 import { planScenarios } from "./scenarios.ts";
 import { soak } from "./soak.ts";
@@ -20,10 +21,11 @@ import { verify } from "./verify.ts";
 const historyPieces = 64;
 
 const options = readOptions(process.argv.slice(2));
-const plans = planScenarios(options);
+const plans = planScenarios(options).filter(({ scenario }) => options.scenarios.includes(scenario));
 const results = join(import.meta.dirname, "results");
-mkdirSync(results, { recursive: true });
-const directory = mkdtempSync(join(results, "run-"));
+const directory = join(results, `run-${process.pid}`);
+// PostgreSQL does not run as root: another user must be able to pass.
+mkdirSync(directory, { recursive: true, mode: 0o711 });
 const say = (text: string) => console.log(text);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
@@ -89,8 +91,9 @@ const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
 const file = join(results, `${options.soak ? "soak" : "bench"}-${time}.json`);
 writeFileSync(file, JSON.stringify(record, undefined, 2));
 say(`Everything measured is in ${file}`);
-if (options.profile) say(`The CPU profile of Tribe is in ${directory}`);
-else rmSync(directory, { recursive: true, force: true });
+if (options.profile) {
+  say(`\n${formatProfile(directory, 60)}\n\nThe CPU profile of Tribe is in ${directory}`);
+} else rmSync(directory, { recursive: true, force: true });
 process.exit();
 
 async function measureAll(): Promise<Measurement[]> {
