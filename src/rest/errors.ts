@@ -1,0 +1,31 @@
+/** The transcoder's own failures: ConnectErrors that know their HTTP status. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.js";
+
+/** A failure of the HTTP request itself, answered with a status that its code does not imply. */
+export class HttpError extends ConnectError {
+  /** For example 405, 413 or 415. */
+  readonly httpStatus: number;
+
+  constructor(httpStatus: number, code: Code, message: string, headers?: Record<string, string>) {
+    super(message, code, headers);
+    this.httpStatus = httpStatus;
+  }
+}
+
+/**
+ * The caller wrote something wrong. `field` is a path in JSON names, a query
+ * parameter or a header; it is empty where the whole request is meant.
+ */
+export function invalidArgument(field: string, description: string): ConnectError {
+  const message = field === "" ? description : `${field}: ${description}`;
+  const violations = { fieldViolations: [{ field, description }] };
+  return new ConnectError(message, Code.InvalidArgument, undefined, [
+    { desc: BadRequestSchema, value: violations },
+  ]);
+}
+
+/** Shortens what a caller sent, so that it can be quoted in a message. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}

@@ -1,0 +1,126 @@
+/** Parses the bytes of a JSON text and says where a malformed one breaks. */
+import { isUtf8 } from "node:buffer";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { invalidArgument } from "./errors.ts";
+
+/** Parses UTF-8 bytes as JSON. Throws INVALID_ARGUMENT that names the place. */
+export function parseJson(bytes: Buffer): JsonValue {
+  if (!isUtf8(bytes)) {
+    throw invalidArgument("", `the body is not UTF-8 at byte ${firstInvalidByte(bytes)}`);
+  }
+  const text = bytes.toString("utf8");
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    throw invalidArgument("", `the body is not JSON: ${describeSyntaxError(text)}`);
+  }
+}
+
+/** Offset of the first byte that does not belong to a UTF-8 sequence. */
+export function firstInvalidByte(bytes: Uint8Array): number {
+  let offset = 0;
+  while (offset < bytes.length) {
+    const length = sequenceLength(bytes[offset] ?? 0);
+    if (length === 0 || !isUtf8(bytes.subarray(offset, offset + length))) return offset;
+    offset += length;
+  }
+  return offset;
+}
+
+function sequenceLength(first: number): number {
+  if (first < 0x80) return 1;
+  if (first < 0xc2) return 0;
+  if (first < 0xe0) return 2;
+  if (first < 0xf0) return 3;
+  return first < 0xf5 ? 4 : 0;
+}
+
+function describeSyntaxError(text: string): string {
+  const offset = firstSyntaxError(text);
+  const before = text.slice(0, offset);
+  const line = before.split("\n").length;
+  const column = offset - before.lastIndexOf("\n");
+  const character = text.codePointAt(offset);
+  const what =
+    character === undefined
+      ? "it ends too early"
+      : `unexpected ${JSON.stringify(String.fromCodePoint(character))}`;
+  return `${what} at line ${line}, column ${column}`;
+}
+
+const whitespace = /[ \t\n\r]*/y;
+const scalar = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE])/y;
+const opened = String.raw`"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*`;
+const string = new RegExp(`${opened}"`, "y");
+
+/**
+ * Offset of the first character that makes `text` no JSON; its length if it
+ * only ends too early. JSON.parse does not always tell.
+ */
+export function firstSyntaxError(text: string): number {
+  /** Closing brackets that are due. */
+  const open: string[] = [];
+  let offset = 0;
+  const skip = (pattern: RegExp): boolean => {
+    pattern.lastIndex = offset;
+    if (!pattern.test(text)) return false;
+    offset = pattern.lastIndex;
+    return true;
+  };
+  const accept = (character: string): boolean => {
+    if (text[offset] !== character) return false;
+    offset++;
+    return true;
+  };
+  const key = (): boolean => {
+    skip(whitespace);
+    if (!skip(string)) return false;
+    skip(whitespace);
+    return accept(":");
+  };
+
+  for (;;) {
+    skip(whitespace);
+    if (accept("{")) {
+      skip(whitespace);
+      open.push("}");
+      if (!accept("}")) {
+        if (!key()) break;
+        continue;
+      }
+      open.pop();
+    } else if (accept("[")) {
+      skip(whitespace);
+      open.push("]");
+      if (!accept("]")) continue;
+      open.pop();
+    } else if (!skip(string) && !skip(scalar)) break;
+
+    for (;;) {
+      skip(whitespace);
+      const closing = open.at(-1);
+      if (closing === undefined) return offset;
+      if (!accept(closing)) break;
+      open.pop();
+    }
+    if (!accept(",")) break;
+    if (open.at(-1) === "}" && !key()) break;
+  }
+  return insideToken(text, offset);
+}
+
+/** A broken string or literal breaks where its first wrong character is. */
+function insideToken(text: string, start: number): number {
+  if (text[start] === '"') {
+    const valid = new RegExp(opened, "y");
+    valid.lastIndex = start;
+    return valid.test(text) ? valid.lastIndex : start;
+  }
+  for (const literal of ["true", "false", "null"]) {
+    if (text[start] !== literal[0]) continue;
+    let offset = start;
+    while (offset < text.length && text[offset] === literal[offset - start]) offset++;
+    return offset;
+  }
+  return start;
+}

@@ -1,0 +1,63 @@
+/** Serves methods that stream requests, responses, or both. */
+import type { Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { CallContext } from "../rpc/invoke.ts";
+import { copyHeaders, openContext, sendError, type Call, type Serving } from "./call.ts";
+import { hasBody, readBytes } from "./request-bytes.ts";
+import { readStream } from "./stream-input.ts";
+import { createStreamWriter } from "./stream-writer.ts";
+import { sendMessage } from "./unary.ts";
+
+const noBytes = Buffer.alloc(0);
+
+/** Serves a server stream, with one request message or a stream of them. Never throws. */
+export async function serveResponseStream(call: Call, serving: Serving): Promise<void> {
+  try {
+    const messages = await requestMessages(call, serving);
+    const context = openContext(call, serving);
+    const writer = createStreamWriter(call, context, serving);
+    await writer.run(call.endpoint.invocable.invokeStream(messages, context));
+  } catch (error) {
+    sendError(error, call, serving);
+  }
+}
+
+/** Serves a client stream with one response. Never throws. */
+export async function serveRequestStream(call: Call, serving: Serving): Promise<void> {
+  const { endpoint, reply } = call;
+  let context: CallContext | undefined;
+  try {
+    context = openContext(call, serving);
+    const { signal } = context;
+    signal.addEventListener("abort", () => sendError(signal.reason, call, serving));
+    const messages = readStream(call, serving.settings.maxRequestBytes);
+    let response: Message | undefined;
+    for await (const message of endpoint.invocable.invokeStream(messages, context)) {
+      response ??= message;
+    }
+    if (response === undefined) throw new ConnectError("no response", Code.Internal);
+    if (reply.sent) return;
+    copyHeaders(context.responseHeader, reply);
+    copyHeaders(context.responseTrailer, reply);
+    sendMessage(response, call);
+  } catch (error) {
+    if (context !== undefined && !reply.sent) copyHeaders(context.responseHeader, reply);
+    sendError(error, call, serving);
+  }
+}
+
+async function requestMessages(call: Call, serving: Serving): Promise<AsyncIterable<Message>> {
+  const { endpoint, request, segments, query } = call;
+  const { maxRequestBytes } = serving.settings;
+  if (endpoint.rule.method.methodKind === "bidi_streaming") {
+    return readStream(call, maxRequestBytes);
+  }
+  const { raw } = request;
+  const { headers } = raw;
+  const bytes = hasBody(headers) ? await readBytes(raw, headers, maxRequestBytes) : noBytes;
+  return single(endpoint.readMessage(bytes, { segments, query, headers }));
+}
+
+async function* single(message: Message): AsyncGenerator<Message> {
+  yield message;
+}
