@@ -127,7 +127,7 @@ export function protocolError(
   );
 }
 
-/** The connection could not be made or broke. `started`: whether content had arrived. */
+/** The connection could not be made or broke. `started`: whether the answer had begun. */
 export function connectionError(
   target: ProviderTarget,
   error: unknown,

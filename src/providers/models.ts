@@ -175,7 +175,14 @@ export function createModels(options: ModelsOptions): Models {
 
 function upstreamRequest(choice: ModelChoice, request: ModelRequest): ModelRequest {
   const model = choice.upstreamModel;
-  return request.model === model ? request : { ...request, model };
+  // The Messages API must be told a limit, and the catalogue knows the model's own.
+  const maxOutputTokens =
+    request.maxOutputTokens ??
+    (choice.provider === "anthropic" ? choice.maxOutputTokens : undefined);
+  if (request.model === model && request.maxOutputTokens === maxOutputTokens) return request;
+  return maxOutputTokens === undefined
+    ? { ...request, model }
+    : { ...request, model, maxOutputTokens };
 }
 
 function describe(choice: ModelChoice, isDefault: boolean): ModelInfo {

@@ -25,7 +25,7 @@ interface ErrorBody {
 
 /**
  * Maps whatever a call through an SDK and our fetch failed with. `started`:
- * whether content had arrived.
+ * whether the answer had begun.
  */
 export function callError(error: unknown, target: ProviderTarget, started: boolean): DomainError {
   if (error instanceof DomainError) return error;

@@ -2,6 +2,7 @@
  * One streamed answer: asks through an SDK, feeds the bytes of the answer to the
  * parser, and settles when the answer is complete, has failed or was aborted.
  */
+import type { ModelResult } from "../provider.ts";
 import type { HeaderView } from "./header-view.ts";
 import { createSseParser } from "./sse-parser.ts";
 
@@ -30,6 +31,14 @@ export interface EventReader {
   event(data: string, event: string, cut: boolean): boolean;
   /** The body ended before `event` said so. Throws when the answer is not complete. */
   end(): void;
+}
+
+/** Reads an answer. */
+export interface AnswerReader extends EventReader {
+  /** Whether any event has arrived. */
+  readonly started: boolean;
+  /** How the answer ended. Only after the end. */
+  result(): ModelResult;
 }
 
 /** A good status whose body is not a stream of events. */

@@ -35,9 +35,9 @@ export interface LeanFetchOptions {
   /** Where the provider is; only requests to this origin are sent. */
   baseUrl: string;
   /** The most connections, which is the most calls under way. Further calls wait. Default: 1,024. */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /** Milliseconds for a connection to stand, TLS included. Default: 10,000. */
-  connectTimeoutMs?: number;
+  connectTimeoutMs?: number | undefined;
 }
 
 export interface LeanFetch {

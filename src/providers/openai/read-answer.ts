@@ -1,17 +1,10 @@
 /** Reads the chunks of a Chat Completions stream. */
 import { complaintError, protocolError, truncatedError, type ProviderTarget } from "../errors.ts";
-import type { EventReader } from "../http/event-stream.ts";
-import type { ModelResult, ModelSink, TokenUsage } from "../provider.ts";
+import type { AnswerReader } from "../http/event-stream.ts";
+import type { ModelSink, TokenUsage } from "../provider.ts";
 import { mapFinishReason } from "./map-finish-reason.ts";
 import { mapUsage } from "./map-usage.ts";
 import type { WireChunk, WireDelta, WireError, WireUsage } from "./wire.ts";
-
-export interface AnswerReader extends EventReader {
-  /** Whether any content has arrived. */
-  readonly started: boolean;
-  /** How the answer ended. Only after the end. */
-  result(): ModelResult;
-}
 
 /**
  * An answer is complete after a finish reason and then `[DONE]` or the end of
@@ -28,6 +21,7 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
   let toolCalls: ToolCallIndex | undefined;
 
   function event(data: string, name: string, cut: boolean): boolean {
+    started = true;
     if (data === "[DONE]") {
       requireFinish();
       return true;
@@ -54,20 +48,16 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
   function readDelta(delta: WireDelta): void {
     const thoughts = delta.reasoning_content ?? delta.reasoning;
     if (thoughts) {
-      started = true;
       sink.delta({ type: "reasoning", text: thoughts });
     }
     if (delta.content) {
-      started = true;
       sink.delta({ type: "text", text: delta.content });
     }
     if (delta.refusal) {
-      started = true;
       refused = true;
       sink.delta({ type: "text", text: delta.refusal });
     }
     if (delta.tool_calls) {
-      started = true;
       toolCalls ??= createToolCallIndex();
       for (const call of delta.tool_calls) {
         const { index, isNew } = toolCalls.find(call.index ?? undefined, call.id || undefined);
