@@ -20,6 +20,27 @@ export type ErrorCode =
   | "UNAVAILABLE"
   | "UNAUTHENTICATED";
 
+const statusCodes: Record<ErrorCode, number> = {
+  CANCELLED: 1,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+};
+
+/** The number of a gRPC status code. */
+export function statusCode(code: ErrorCode): number {
+  return statusCodes[code];
+}
+
 /** A request field that is wrong. */
 export interface FieldViolation {
   /** Path in JSON names, for example `content[0].image.mediaType`. */

@@ -53,7 +53,10 @@ export function createOrm(options: PostgresOptions): MikroORM {
     ensureDatabase: false,
     // A database of a later version may have columns that we do not know.
     debug: options.warn === undefined ? false : ["info"],
-    logger: (message) => options.warn?.(message),
+    // Of its notes, only those of lost connections are for the log.
+    logger: (message) => {
+      if (/connection|pool/i.test(message)) options.warn?.(message);
+    },
     colors: false,
     migrations: {
       path: `${import.meta.dirname}/migrations`,
