@@ -1,0 +1,202 @@
+import type { StoredMessage } from "../conversations/message.ts";
+import { DomainError } from "../errors.ts";
+import type { Caller } from "../identity/caller.ts";
+import type { ContentPart } from "../providers/content.ts";
+import type { ModelChoice, Models } from "../providers/models.ts";
+import type { ModelRequest, TokenUsage } from "../providers/provider.ts";
+import { estimateContentTokens } from "../providers/tokens.ts";
+import { costMicros } from "../usage/cost.ts";
+import { createAnswer } from "./answer.ts";
+import type { LiveRun, StopReason } from "./run.ts";
+import { settlePatiently } from "./settle.ts";
+import type { TurnRequest } from "./turn-request.ts";
+import type { OpenedTurn, TurnRepository, TurnSettlement } from "./turn.repository.ts";
+
+/** Everything that an opened turn is. */
+export interface GenerationInput {
+  runId: string;
+  userMessageId: string;
+  assistantMessageId: string;
+  caller: Caller;
+  request: TurnRequest;
+  choice: ModelChoice;
+  question: { content: ContentPart[]; tokens: number };
+  opened: OpenedTurn;
+  modelRequest: ModelRequest;
+}
+
+/** Fills a run: asks the model, stores what it said, and tells the run's followers. Never rejects. */
+export type Generate = (run: LiveRun, input: GenerationInput) => Promise<void>;
+
+export interface GenerationParts {
+  models: Models;
+  repository: TurnRepository;
+  /** Told of every run that did not complete, for the log: the run outlives the request that began it. */
+  onFailure: (error: DomainError, runId: string) => void;
+}
+
+export function createGenerate({ models, repository, onFailure }: GenerationParts): Generate {
+  return async function generate(run, input) {
+    const { choice, modelRequest } = input;
+    const userMessage = storedQuestion(input);
+    run.emit({
+      type: "run_started",
+      runId: run.runId,
+      userMessage,
+      assistantMessageId: input.assistantMessageId,
+    });
+
+    const answer = createAnswer();
+    let knownUsage: TokenUsage | undefined;
+    let failure: { status: "failed" | StopReason; error: DomainError } | undefined;
+    let outcome: Pick<TurnSettlement, "finishReason" | "model" | "provider">;
+    try {
+      const result = await models.answer(
+        choice,
+        modelRequest,
+        {
+          delta(delta) {
+            answer.add(delta);
+            run.emit(delta);
+          },
+          usage(usage) {
+            knownUsage = usage;
+          },
+        },
+        run.signal,
+      );
+      knownUsage = result.usage ?? knownUsage;
+      outcome = {
+        finishReason: result.finishReason,
+        model: choice.model,
+        provider: result.provider,
+      };
+    } catch (error) {
+      failure = explain(run, error);
+      onFailure(failure.error, run.runId);
+      outcome = {
+        finishReason: failure.status === "cancelled" ? "cancelled" : "error",
+        model: choice.model,
+        provider: choice.provider,
+      };
+    }
+
+    const content = failure ? answer.partialContent() : answer.content();
+    const tokens = estimateContentTokens(content);
+    const usage = knownUsage ?? estimatedUsage(input, content, tokens);
+    const settlement: TurnSettlement = {
+      ...outcome,
+      runId: input.runId,
+      conversationId: input.opened.conversationId,
+      userId: input.caller.userId,
+      apiKeyId: input.caller.apiKeyId,
+      userMessageId: input.userMessageId,
+      assistantMessageId: input.assistantMessageId,
+      sequence: input.opened.sequence + 1,
+      status: failure?.status ?? "completed",
+      content,
+      tokens,
+      usage,
+      costMicros: costMicros(choice.price, usage),
+      priceVersion: choice.priceVersion,
+      errorReason: failure?.error.reason,
+      errorMessage: failure?.error.message,
+    };
+    const settled = await settlePatiently(repository, settlement);
+    const result = {
+      runId: run.runId,
+      conversationId: userMessage.conversationId,
+      userMessage,
+      cached: false,
+      assistantMessage: storedAnswer(settlement, settled.time),
+    };
+    if (settled.error) {
+      onFailure(settled.error, run.runId);
+      run.emit({ type: "failed", status: "interrupted", error: settled.error, result });
+    } else if (failure) {
+      run.emit({ type: "failed", ...failure, result });
+    } else {
+      run.emit({ type: "completed", result });
+    }
+  };
+}
+
+/** Why a generation broke off: somebody stopped the run, or the provider failed. */
+function explain(
+  run: LiveRun,
+  error: unknown,
+): { status: "failed" | StopReason; error: DomainError } {
+  if (run.signal.aborted) {
+    return run.signal.reason === "cancelled"
+      ? {
+          status: "cancelled",
+          error: new DomainError("CANCELLED", "RUN_CANCELLED", "the run was cancelled"),
+        }
+      : {
+          status: "interrupted",
+          error: new DomainError(
+            "UNAVAILABLE",
+            "RUN_INTERRUPTED",
+            "the server is shutting down; send the message again",
+            { cause: error },
+          ),
+        };
+  }
+  if (error instanceof DomainError) return { status: "failed", error };
+  return {
+    status: "failed",
+    error: new DomainError("INTERNAL", "INTERNAL", "internal error", { cause: error }),
+  };
+}
+
+/** Some compatible servers never say what was used, and a provider that broke off had no time to. */
+function estimatedUsage(
+  input: GenerationInput,
+  content: ContentPart[],
+  outputTokens: number,
+): TokenUsage {
+  const asked = content.length > 0;
+  const inputTokens = input.modelRequest.messages.reduce(
+    (sum, message) => sum + estimateContentTokens(message.content),
+    0,
+  );
+  return {
+    inputTokens: asked ? inputTokens : 0,
+    cachedInputTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens,
+    reasoningTokens: 0,
+  };
+}
+
+function storedQuestion(input: GenerationInput): StoredMessage {
+  const { request, question, opened } = input;
+  return {
+    messageId: input.userMessageId,
+    conversationId: opened.conversationId,
+    parentMessageId: opened.parentMessageId,
+    role: "user",
+    status: "completed",
+    content: question.content,
+    sequence: opened.sequence,
+    createTime: opened.createTime,
+    metadata: request.metadata,
+    answer: undefined,
+  };
+}
+
+function storedAnswer(settlement: TurnSettlement, createTime: Date): StoredMessage {
+  const { runId, model, provider, finishReason, usage, costMicros } = settlement;
+  return {
+    messageId: settlement.assistantMessageId,
+    conversationId: settlement.conversationId,
+    parentMessageId: settlement.userMessageId,
+    role: "assistant",
+    status: settlement.status,
+    content: settlement.content,
+    sequence: settlement.sequence,
+    createTime,
+    metadata: {},
+    answer: { runId, model, provider, finishReason, usage, costMicros },
+  };
+}

@@ -1,0 +1,54 @@
+import { DomainError } from "../errors.ts";
+import type { Caller } from "../identity/caller.ts";
+import { replayRun, watchRun } from "./replay.ts";
+import type { LiveRun } from "./run.ts";
+import type { RunRepository, StoredRun } from "./run.repository.ts";
+import type { Runs } from "./runs.ts";
+import type { TurnRequest } from "./turn-request.ts";
+
+/** Finds runs again. */
+export interface RunFinder {
+  /**
+   * The run that this request began before, for a retry with the same idempotency
+   * key. Throws IDEMPOTENCY_KEY_REUSED when the key came with another request.
+   */
+  findEarlier(request: TurnRequest, caller: Caller): Promise<LiveRun | undefined>;
+  /** A run of the caller, wherever it is made and however long ago, for a follower that has had events. */
+  find(runId: string, caller: Caller, afterSequence: number): Promise<LiveRun | undefined>;
+}
+
+export function createRunFinder(repository: RunRepository, runs: Runs): RunFinder {
+  /** A run of this process tells its own events; others are told from what is stored. */
+  function attach(stored: StoredRun, { userId }: Caller, afterSequence: number): LiveRun {
+    const live = runs.find(stored.runId, userId);
+    if (live) return live;
+    if (stored.state === "running") return watchRun(stored, userId, repository, afterSequence);
+    return replayRun(stored, afterSequence);
+  }
+
+  return {
+    async findEarlier({ idempotencyKey, requestHash }, caller) {
+      if (idempotencyKey === undefined) return undefined;
+      const stored = await repository.findByIdempotencyKey(caller.userId, idempotencyKey);
+      if (!stored) return undefined;
+      if (!requestHash || !stored.requestHash?.equals(requestHash)) {
+        throw new DomainError(
+          "ALREADY_EXISTS",
+          "IDEMPOTENCY_KEY_REUSED",
+          "idempotencyKey: was used for a different request; use a new key for a new request",
+          {
+            fields: [{ field: "idempotencyKey", description: "must be new for a new request" }],
+            metadata: { runId: stored.runId },
+          },
+        );
+      }
+      return attach(stored, caller, 0);
+    },
+    async find(runId, caller, afterSequence) {
+      const live = runs.find(runId, caller.userId);
+      if (live) return live;
+      const stored = await repository.find(runId, caller.userId);
+      return stored && attach(stored, caller, afterSequence);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { DomainError } from "../errors.ts";
+import type { ModelDelta } from "../providers/provider.ts";
+import type { StoredMessage } from "../conversations/message.ts";
+import type { TurnResult } from "./turn-result.ts";
+
+/** What happens in a run, in order. The last event is `completed` or `failed`. */
+export type RunEvent =
+  | { type: "run_started"; runId: string; userMessage: StoredMessage; assistantMessageId: string }
+  | ModelDelta
+  | { type: "completed"; result: TurnResult }
+  | {
+      type: "failed";
+      status: "failed" | "cancelled" | "interrupted";
+      error: DomainError;
+      result: TurnResult;
+    };
+
+/** Why a run's signal aborts. */
+export type StopReason = "cancelled" | "interrupted";
+
+/**
+ * One generation while this process makes it. Its events stay in memory in
+ * order, so that any number of followers may come, go and come back; the event
+ * at index i has sequence i + 1 (after those of before). A follower that reads slowly never slows the run.
+ */
+export interface LiveRun {
+  readonly runId: string;
+  readonly userId: string;
+  /** Aborts when the run is stopped, never because a caller left. Its reason is a StopReason. */
+  readonly signal: AbortSignal;
+  /** Stops the run; what had arrived is kept. */
+  stop(reason: StopReason): void;
+  emit(event: RunEvent): void;
+  /** The last event, once it happened. */
+  readonly ended: Promise<RunEvent & { type: "completed" | "failed" }>;
+  /** The events after `afterSequence`, then those to come, up to the last one. */
+  follow(afterSequence: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
+}
+
+/**
+ * Makes a run without events. `before` is how many events its followers have
+ * already had from elsewhere: the next one has the sequence after that.
+ */
+export function createLiveRun(runId: string, userId: string, before = 0): LiveRun {
+  const events: RunEvent[] = [];
+  const controller = new AbortController();
+  const ended = Promise.withResolvers<RunEvent & { type: "completed" | "failed" }>();
+  let over = false;
+  // Shared by all followers that have read everything; made anew after each wake-up.
+  let news: PromiseWithResolvers<void> | undefined;
+  function wakeFollowers(): void {
+    news?.resolve();
+    news = undefined;
+  }
+
+  return {
+    runId,
+    userId,
+    signal: controller.signal,
+    stop(reason) {
+      if (!over) controller.abort(reason);
+    },
+    emit(event) {
+      events.push(event);
+      if (event.type === "completed" || event.type === "failed") {
+        over = true;
+        ended.resolve(event);
+      }
+      wakeFollowers();
+    },
+    ended: ended.promise,
+    async *follow(afterSequence, signal) {
+      signal.addEventListener("abort", wakeFollowers);
+      try {
+        let next = Math.max(0, afterSequence - before);
+        for (;;) {
+          while (next < events.length) {
+            if (signal.aborted) return;
+            yield events[next++]!;
+          }
+          if (over || signal.aborted) return;
+          news ??= Promise.withResolvers<void>();
+          await news.promise;
+        }
+      } finally {
+        signal.removeEventListener("abort", wakeFollowers);
+      }
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import { createLiveRun, type LiveRun } from "./run.ts";
+
+/** How many ended runs stay in memory for followers that come back; older ones are read from the database. */
+const keptEndedRuns = 256;
+
+/** The runs that this process makes, and the last ones that it made. */
+export interface Runs {
+  /** Makes a run and lets `generate` fill it, which must not reject. Nobody waits for it here. */
+  start(runId: string, userId: string, generate: (run: LiveRun) => Promise<void>): LiveRun;
+  /** A run of this user, while it lives and a little longer. */
+  find(runId: string, userId: string): LiveRun | undefined;
+  /** How many are being generated now. */
+  inFlight(): number;
+  /** Waits for the runs to end, at most `limitMs`; then stops the rest as interrupted. */
+  drain(limitMs: number): Promise<void>;
+}
+
+export function createRuns(): Runs {
+  const generating = new Map<string, { run: LiveRun; generated: Promise<void> }>();
+  // A Map keeps the order of insertion: the first key is the oldest.
+  const ended = new Map<string, LiveRun>();
+
+  function retire(run: LiveRun): void {
+    generating.delete(run.runId);
+    ended.set(run.runId, run);
+    if (ended.size <= keptEndedRuns) return;
+    for (const oldest of ended.keys()) {
+      ended.delete(oldest);
+      return;
+    }
+  }
+
+  function interruptAll(): void {
+    for (const { run } of generating.values()) run.stop("interrupted");
+  }
+
+  return {
+    start(runId, userId, generate) {
+      const run = createLiveRun(runId, userId);
+      const generated = generate(run).finally(() => retire(run));
+      generating.set(runId, { run, generated });
+      return run;
+    },
+    find(runId, userId) {
+      const run = generating.get(runId)?.run ?? ended.get(runId);
+      return run?.userId === userId ? run : undefined;
+    },
+    inFlight: () => generating.size,
+    async drain(limitMs) {
+      const timer = setTimeout(interruptAll, limitMs);
+      while (generating.size > 0) {
+        await Promise.all([...generating.values()].map(({ generated }) => generated));
+      }
+      clearTimeout(timer);
+    },
+  };
+}

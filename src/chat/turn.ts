@@ -1,0 +1,121 @@
+import { randomUUIDv7 } from "node:crypto";
+import { DomainError, notFound } from "../errors.ts";
+import type { Caller } from "../identity/caller.ts";
+import type { Models } from "../providers/models.ts";
+import type { ModelMessage, ModelRequest } from "../providers/provider.ts";
+import { estimateContentTokens } from "../providers/tokens.ts";
+import { buildContext, historyTokens, windowLimits } from "./context-window.ts";
+import type { Generate } from "./generation.ts";
+import type { RunFinder } from "./run-finder.ts";
+import type { LiveRun } from "./run.ts";
+import type { Runs } from "./runs.ts";
+import { titleOf } from "./title.ts";
+import type { TurnRequest } from "./turn-request.ts";
+import type { OpenedTurn, OpeningRefusal, TurnRepository } from "./turn.repository.ts";
+
+/** What a turn is made with. */
+export interface TurnParts {
+  finder: RunFinder;
+  models: Models;
+  repository: TurnRepository;
+  runs: Runs;
+  generate: Generate;
+}
+
+/** Answers one message: returns once it is stored and its run has begun. */
+export type Turn = (request: TurnRequest, caller: Caller) => Promise<LiveRun>;
+
+/**
+ * One chat turn. The run outlives its caller: whoever leaves can follow it again
+ * by run id. A turn that rejects has stored nothing.
+ */
+export function createTurn({ finder, models, repository, runs, generate }: TurnParts): Turn {
+  return async function turn(request, caller) {
+    // A retry costs nothing: it gets the first run before anything else is looked at.
+    const earlier = request.idempotencyKey && (await finder.findEarlier(request, caller));
+    if (earlier) return earlier;
+
+    const choice = models.resolve(request.model);
+    const question = { content: request.content, tokens: estimateContentTokens(request.content) };
+    const limits = windowLimits(choice, request.parameters);
+    refuseEarly();
+
+    const ids = {
+      runId: randomUUIDv7(),
+      userMessageId: randomUUIDv7(),
+      assistantMessageId: randomUUIDv7(),
+    };
+    const opened = await repository.open({
+      ...ids,
+      userId: caller.userId,
+      apiKeyId: caller.apiKeyId,
+      conversationId: request.conversationId,
+      newConversationId: randomUUIDv7(),
+      parentMessageId: request.parentMessageId,
+      content: question.content,
+      tokens: question.tokens,
+      metadata: request.metadata,
+      title: titleOf(question.content),
+      system: request.parameters.system,
+      model: choice.model,
+      historyTokens: historyTokens(limits, question.tokens),
+      idempotencyKey: request.idempotencyKey,
+      requestHash: request.requestHash,
+    });
+    if ("refused" in opened) {
+      // Two retries at once, and the other was first.
+      const winner = await finder.findEarlier(request, caller);
+      if (winner) return winner;
+      throw refusal(opened, request);
+    }
+    const modelRequest = await withContext(opened);
+    return runs.start(ids.runId, caller.userId, (run) =>
+      generate(run, { ...ids, caller, request, choice, question, opened, modelRequest }),
+    );
+
+    /** Refuses what the request alone shows to be impossible, before anything is stored. */
+    function refuseEarly(): void {
+      // Tool results are judged with the calls that they answer, which are stored.
+      if (request.conversationId === undefined) buildContext([], question, limits);
+      const messages: ModelMessage[] = [{ role: "user", content: question.content }];
+      models.check(choice, { ...request.parameters, model: choice.upstreamModel, messages });
+    }
+
+    /** The request as the provider gets it. What only the stored branch shows to be impossible is taken back. */
+    async function withContext({ system: stored, history }: OpenedTurn): Promise<ModelRequest> {
+      try {
+        const system = request.parameters.system ?? stored;
+        const parameters =
+          system === undefined ? request.parameters : { ...request.parameters, system };
+        const messages = buildContext(history, question, windowLimits(choice, parameters));
+        const complete = { ...parameters, model: choice.upstreamModel, messages };
+        if (history.length > 0) models.check(choice, complete);
+        return complete;
+      } catch (error) {
+        await repository.discard(ids.runId);
+        throw error;
+      }
+    }
+  };
+}
+
+function refusal({ refused }: OpeningRefusal, request: TurnRequest): DomainError {
+  switch (refused) {
+    case "conversation_not_found":
+      return notFound("conversation", request.conversationId ?? "");
+    case "parent_not_found":
+      return new DomainError(
+        "NOT_FOUND",
+        "NOT_FOUND",
+        `parentMessageId: conversation ${request.conversationId} has no message ${request.parentMessageId}`,
+        { metadata: { resource: "message", id: request.parentMessageId ?? "" } },
+      );
+    case "idempotency_key_taken":
+      return new DomainError(
+        "ABORTED",
+        "IDEMPOTENCY_KEY_RACE",
+        "another request with this idempotency key has just ended; try again",
+        { retryAfterSeconds: 1 },
+      );
+  }
+}

@@ -1,0 +1,38 @@
+import type { Config } from "../config.ts";
+import { BUILT_IN_CATALOG } from "./built-in-catalog.ts";
+import { createDemoProvider } from "./demo/demo-provider.ts";
+import { createModels, type Models } from "./models.ts";
+import { createOpenAIProvider } from "./openai/openai-provider.ts";
+import type { ClosableProvider, Provider } from "./provider.ts";
+
+/** The models that the configuration names. */
+export interface ConfiguredModels extends Models {
+  /** Closes the connections to the providers. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects the providers that have an account. Without any, and whenever it is
+ * asked for by DEFAULT_MODEL, there is the demo model.
+ */
+export function createConfiguredModels(config: Config["providers"]): ConfiguredModels {
+  const closable: ClosableProvider[] = [];
+  if (config.openai) {
+    // A server of one's own may need no key; the SDK insists on one.
+    const { apiKey = "none", baseUrl } = config.openai;
+    closable.push(createOpenAIProvider({ apiKey, baseUrl }));
+  }
+  const demo = closable.length === 0 || config.defaultModel === "demo";
+  const providers: Provider[] = demo ? [...closable, createDemoProvider()] : closable;
+  const models = createModels({
+    providers,
+    catalog: BUILT_IN_CATALOG,
+    defaultModel: config.defaultModel,
+  });
+  return {
+    ...models,
+    async close() {
+      await Promise.all(closable.map((provider) => provider.close()));
+    },
+  };
+}
