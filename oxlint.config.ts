@@ -73,6 +73,8 @@ export default defineConfig({
     "no-shadow": "off",
     "no-underscore-dangle": "off",
     "import/no-unassigned-import": "off",
+    // `fc.array` is how fast-check is written everywhere.
+    "import/no-named-as-default-member": "off",
     "unicorn/no-array-sort": "off",
     "unicorn/no-array-reverse": "off",
     "unicorn/consistent-function-scoping": "off",

@@ -1,0 +1,188 @@
+/** The composition root: a Config becomes a service that listens and closes. */
+import { readFileSync } from "node:fs";
+import { ChatService } from "../gen/tribe/v1/chat_pb.js";
+import { AdminService } from "../gen/tribe/v1/admin_pb.js";
+import { ConversationService } from "../gen/tribe/v1/conversation_pb.js";
+import { HealthService } from "../gen/tribe/v1/health_pb.js";
+import { IdentityService } from "../gen/tribe/v1/identity_pb.js";
+import { UsageService } from "../gen/tribe/v1/usage_pb.js";
+import { createChat } from "./chat/chat.ts";
+import type { Config } from "./config.ts";
+import { createConversationRepository } from "./conversations/conversation.repository.ts";
+import { createConversationService } from "./conversations/conversation.rpc.ts";
+import { createMessageRepository } from "./conversations/message.repository.ts";
+import { startEmbedded } from "./embedded/embedded.ts";
+import { entities } from "./entities.ts";
+import { createHealth } from "./health/health.ts";
+import { createHealthService } from "./health/health.rpc.ts";
+import { administratorKey, authenticationInterceptor } from "./identity/authentication.ts";
+import { migrate, pendingMigrations } from "./postgres/migrator.ts";
+import { createPostgres } from "./postgres/postgres.ts";
+import { createConfiguredModels } from "./providers/configured-models.ts";
+import { createRedis } from "./redis/redis.ts";
+import type { Routes } from "./rpc/invoke.ts";
+import { addRestRoutes } from "./server/rest.ts";
+import { createServer } from "./server/server.ts";
+import type { Logger } from "./telemetry/logger.ts";
+
+/** What Tribe is called in health answers: the version of its package. */
+export const version = (
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  }
+).version;
+
+/** A service that is ready to listen. */
+export interface App {
+  /** Opens both doors. */
+  listen(): Promise<{ httpPort: number; grpcPort: number }>;
+  /** The administrator's key, if Tribe made it itself. */
+  readonly madeAdminApiKey: string | undefined;
+  /** The model that answers when none is named. */
+  readonly defaultModel: string;
+  readonly defaultProvider: string;
+  /** Resolves with a description when something ends without which nothing works. */
+  readonly failed: Promise<string>;
+  /** Not ready, runs and calls end, then everything that was started. */
+  close(): Promise<void>;
+}
+
+/** Makes the service. `onProgress` is told what takes time, in a few words. */
+export async function createApp(
+  config: Config,
+  logger: Logger,
+  onProgress: (message: string) => void,
+): Promise<App> {
+  const embedded = await startNeeded(config, onProgress);
+  try {
+    return await assemble(config, logger, onProgress, embedded);
+  } catch (error) {
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+/** All services, the ones that later work fills too. */
+const services = [
+  ChatService,
+  ConversationService,
+  HealthService,
+  IdentityService,
+  UsageService,
+  AdminService,
+];
+
+type Embedded = Awaited<ReturnType<typeof startEmbedded>>;
+
+async function startNeeded(
+  { postgres, redis, identity, directory }: Config,
+  onProgress: (message: string) => void,
+): Promise<Embedded | undefined> {
+  const needs = {
+    postgres: postgres.url === undefined,
+    redis: redis.kind === "embedded",
+    adminApiKey: identity.adminApiKey === undefined,
+  };
+  if (!needs.postgres && !needs.redis && !needs.adminApiKey) return undefined;
+  return startEmbedded(directory, needs, onProgress);
+}
+
+async function assemble(
+  config: Config,
+  logger: Logger,
+  onProgress: (message: string) => void,
+  embedded: Embedded | undefined,
+): Promise<App> {
+  const postgres = await createPostgres({
+    url: config.postgres.url ?? embedded?.postgresUrl ?? "",
+    replicaUrls: config.postgres.replicaUrls,
+    entities,
+    warn: (message) => logger.warn(message),
+  });
+  if (embedded?.postgresUrl !== undefined) {
+    onProgress("Bringing the database up to date");
+    await migrate(postgres);
+  }
+  const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
+  const redis =
+    redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
+  const models = createConfiguredModels(config.providers);
+  const chat = createChat(postgres, models, logger);
+  const adminApiKey = config.identity.adminApiKey ?? embedded?.adminApiKey ?? "";
+
+  const health = createHealth({
+    version,
+    checks: [
+      {
+        name: "postgres",
+        essential: true,
+        async check() {
+          await postgres.ping();
+          const { connections, idle, waiting } = postgres.pool();
+          return { figures: { connections, idle, waiting } };
+        },
+      },
+      ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
+    ],
+    callsInFlight: () => server.callsInFlight(),
+    runsInFlight: chat.runsInFlight,
+  });
+  const routes: Routes = (router) => {
+    router.service(ChatService, chat.service);
+    router.service(
+      ConversationService,
+      createConversationService({
+        conversations: createConversationRepository(postgres),
+        messages: createMessageRepository(postgres),
+      }),
+    );
+    router.service(HealthService, createHealthService(health));
+    router.service(IdentityService, {});
+    router.service(UsageService, {});
+    router.service(AdminService, {});
+  };
+  const server = createServer({
+    routes,
+    interceptors: [authenticationInterceptor(administratorKey(adminApiKey, services))],
+    logger,
+    readiness: health.readiness,
+    host: config.http.host,
+    httpPort: config.http.port,
+    grpcPort: config.grpc.port,
+    drainMs: config.shutdownTimeoutMs,
+    addRoutes(fastify, interceptors) {
+      addRestRoutes(fastify, { routes, interceptors, logger });
+    },
+  });
+
+  return {
+    madeAdminApiKey: embedded?.adminApiKey,
+    defaultModel: models.list()[0]?.model ?? "",
+    defaultProvider: models.list()[0]?.provider ?? "",
+    failed: embedded?.failed ?? new Promise(() => {}),
+    async listen() {
+      await health.start();
+      await warnOfPendingMigrations();
+      const ports = await server.listen();
+      embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
+      return ports;
+    },
+    async close() {
+      health.drain();
+      await server.close();
+      await chat.close(config.shutdownTimeoutMs);
+      health.stop();
+      await redis?.close();
+      await postgres.close();
+      await models.close();
+      await embedded?.stop();
+    },
+  };
+
+  async function warnOfPendingMigrations(): Promise<void> {
+    const pending = await pendingMigrations(postgres).catch(() => []);
+    if (pending.length > 0) {
+      logger.error({ pending }, "the database is not up to date: run `npm run migrate`");
+    }
+  }
+}

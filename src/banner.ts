@@ -1,0 +1,30 @@
+import type { App } from "./app.ts";
+import type { Config } from "./config.ts";
+
+/** What a newcomer is told when everything runs: where the doors are and how to knock. */
+export function banner(
+  { http, providers, identity, postgres, directory }: Config,
+  { madeAdminApiKey, defaultModel, defaultProvider }: App,
+  { httpPort, grpcPort }: { httpPort: number; grpcPort: number },
+): string {
+  const host = http.host === "0.0.0.0" || http.host === "::" ? "localhost" : http.host;
+  const key = madeAdminApiKey ?? (identity.adminApiKey ? "$ADMIN_API_KEY" : "");
+  const demo = !providers.openai && !providers.anthropic;
+  const bearer = `-H "authorization: Bearer ${key}"`;
+  const json = `-H "content-type: application/json"`;
+  const body = `-d '{"content":[{"text":"Hello"}]}'`;
+  return `
+Tribe is ready.
+  REST, Connect, gRPC-Web  http://${host}:${httpPort}
+  gRPC                     ${host}:${grpcPort}
+  answers by default       ${defaultModel} (${defaultProvider})${demo ? ": set OPENAI_API_KEY or ANTHROPIC_API_KEY for a real model" : ""}
+  data                     ${postgres.url === undefined ? directory : "the database of DATABASE_URL"}
+
+REST:
+  curl ${bearer} ${json} ${body} http://${host}:${httpPort}/api/v1/chat
+Connect JSON:
+  curl ${bearer} ${json} ${body} http://${host}:${httpPort}/tribe.v1.ChatService/SendMessage
+gRPC:
+  npx buf curl --protocol grpc --http2-prior-knowledge ${bearer} ${body} http://${host}:${grpcPort}/tribe.v1.ChatService/SendMessage
+`;
+}
