@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { createAnthropicProvider } from "./anthropic/anthropic-provider.ts";
 import { BUILT_IN_CATALOG } from "./built-in-catalog.ts";
 import { createDemoProvider } from "./demo/demo-provider.ts";
 import { createModels, type Models } from "./models.ts";
@@ -17,10 +18,14 @@ export interface ConfiguredModels extends Models {
  */
 export function createConfiguredModels(config: Config["providers"]): ConfiguredModels {
   const closable: ClosableProvider[] = [];
+  // A server of one's own may need no key; the SDKs insist on one.
   if (config.openai) {
-    // A server of one's own may need no key; the SDK insists on one.
     const { apiKey = "none", baseUrl } = config.openai;
     closable.push(createOpenAIProvider({ apiKey, baseUrl }));
+  }
+  if (config.anthropic) {
+    const { apiKey = "none", baseUrl } = config.anthropic;
+    closable.push(createAnthropicProvider({ apiKey, baseUrl }));
   }
   const demo = closable.length === 0 || config.defaultModel === "demo";
   const providers: Provider[] = demo ? [...closable, createDemoProvider()] : closable;
