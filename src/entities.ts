@@ -1,6 +1,17 @@
+import {
+  AuditHeadEntity,
+  AuditLinkEntity,
+  AuditPendingEntity,
+} from "./audit/audit-chain.entity.ts";
+import { AuditDetailsEntity, AuditEventEntity } from "./audit/audit-event.entity.ts";
 import { RunEntity } from "./chat/run.entity.ts";
 import { ConversationEntity } from "./conversations/conversation.entity.ts";
 import { MessageEntity } from "./conversations/message.entity.ts";
+import { ApiKeyEntity } from "./identity/api-key.entity.ts";
+import { ForeignIdentityEntity } from "./identity/foreign-identity.entity.ts";
+import { SecretEntity } from "./identity/secret.entity.ts";
+import { RefreshTokenEntity, SessionEntity } from "./identity/session.entity.ts";
+import { SigningKeyEntity } from "./identity/signing-key.entity.ts";
 import { UserEntity } from "./identity/user.entity.ts";
 import { SettingEntity } from "./settings/setting.entity.ts";
 import { UsageEntity } from "./usage/usage.entity.ts";
@@ -8,9 +19,20 @@ import { UsageEntity } from "./usage/usage.entity.ts";
 /** Everything that has a table. */
 export const entities = [
   UserEntity,
+  ApiKeyEntity,
+  SessionEntity,
+  RefreshTokenEntity,
+  SigningKeyEntity,
+  ForeignIdentityEntity,
+  SecretEntity,
   ConversationEntity,
   MessageEntity,
   RunEntity,
   UsageEntity,
   SettingEntity,
+  AuditEventEntity,
+  AuditDetailsEntity,
+  AuditPendingEntity,
+  AuditLinkEntity,
+  AuditHeadEntity,
 ];

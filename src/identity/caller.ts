@@ -1,14 +1,26 @@
-import { type ContextValues, createContextKey } from "@connectrpc/connect";
+import { type ContextValues, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { unauthenticated } from "../errors.ts";
+import type { RoleName } from "./roles.ts";
 
-/** Who is calling, as the authentication interceptor found out. */
+/** Who is calling, as the authentication interceptor found out. Shared by calls: never changed. */
 export interface Caller {
   /** UUIDv7 of the user. */
-  userId: string;
+  readonly userId: string;
   /** UUIDv7 of the API key, if one was used. */
-  apiKeyId?: string;
-  role: "viewer" | "user" | "admin" | "service";
-  permissions: ReadonlySet<string>;
+  readonly apiKeyId?: string;
+  /** UUIDv7 of the session, if its token or its cookie was used. */
+  readonly sessionId?: string;
+  readonly role: RoleName;
+  /** Of the role, or those of them that are the key's scopes. */
+  readonly permissions: ReadonlySet<string>;
+  /** The API key's own limits, beside those of the user. */
+  readonly limits?: CallerLimits;
+}
+
+/** Limits of one API key. */
+export interface CallerLimits {
+  readonly requestsPerMinute?: number;
+  readonly tokensPerMinute?: number;
 }
 
 /** Set on every call that is not public. AsyncLocalStorage is lost inside streaming handlers. */
@@ -21,4 +33,9 @@ export function requireCaller(values: ContextValues): Caller {
   const caller = values.get(callerKey);
   if (caller === undefined) throw unauthenticated("the call needs a credential");
   return caller;
+}
+
+/** The caller of a method that is not public. */
+export function callerOf(context: HandlerContext): Caller {
+  return requireCaller(context.values);
 }

@@ -15,10 +15,14 @@ export const UserEntity = defineEntity({
     displayName: p.text().default(""),
     role: p.enum(userRoles),
     disabled: p.boolean().default(false),
+    /** Argon2id in PHC format. Null: signs in with keys or foreign tokens only. */
     passwordHash: p.text().nullable().hidden(),
+    /** Nothing of theirs is accepted until then. Null: not blocked. */
+    blockTime: p.datetime(3).nullable(),
     createTime: p.datetime(3).defaultRaw("now()"),
     updateTime: p.datetime(3).defaultRaw("now()"),
   },
+  indexes: [{ name: "users_update_index", properties: ["updateTime"] }],
   uniques: [
     {
       name: "users_email_unique",
