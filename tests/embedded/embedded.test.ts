@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
-  mkdtempSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
+  realpathSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -17,11 +17,12 @@ import { entities } from "../../src/entities.ts";
 import { isAlive, waitUntil } from "../../src/embedded/process.ts";
 import { createPostgres } from "../../src/postgres/postgres.ts";
 import { createRedis } from "../../src/redis/redis.ts";
+import { makeFolder } from "../support/folder.ts";
 
 const program = join(import.meta.dirname, "server.ts");
-const folder = mkdtempSync(join(tmpdir(), "tribe-embedded-"));
-const directory = join(folder, ".tribe");
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = makeFolder();
+const directory = join(folder.path, ".tribe");
+afterAll(() => folder.remove());
 
 interface Started {
   postgresUrl: string;
@@ -89,7 +90,7 @@ async function serverPids(server: Started): Promise<number[]> {
   return [Number(postmaster.split("\n")[0]), Number(/process_id:(\d+)/.exec(info)?.[1])];
 }
 
-describe("the embedded servers", () => {
+describe("the embedded servers", { timeout: 120_000 }, () => {
   it("keep data, key and secrets between runs", async () => {
     const first = await start();
     expect(first.progress).toContain("Making a PostgreSQL 18 database (once)");
@@ -190,8 +191,27 @@ describe("the embedded servers", () => {
     expect(await sql(first.postgresUrl, "select 1")).toEqual([[1]]);
   });
 
+  it("have a home elsewhere where root's PostgreSQL user cannot reach the folder", async () => {
+    const closed = join(folder.path, "closed");
+    mkdirSync(closed, { mode: 0o700 });
+    const isRoot = process.getuid?.() === 0;
+    const first = await start(join(closed, ".tribe"));
+    const home = realpathSync(join(closed, ".tribe", "postgres"));
+    try {
+      expect(home.startsWith(isRoot ? "/var/lib/tribe/postgres-" : closed)).toBe(true);
+      expect(first.progress.some((message) => message.includes(home))).toBe(isRoot);
+      await sql(first.postgresUrl, "create table kept as select 42 as answer");
+      await first.finish();
+      const second = await start(join(closed, ".tribe"));
+      expect(await sql(second.postgresUrl, "select answer from kept")).toEqual([[42]]);
+      await second.finish();
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  });
+
   it("work at the end of a path that is too long for a socket", async () => {
-    const server = await start(join(folder, "a-long-name-".repeat(9), ".tribe"));
+    const server = await start(join(folder.path, "a-long-name-".repeat(9), ".tribe"));
     expect(await redisCommand(server.redisPath, "ECHO", "here")).toBe("here");
     await server.finish();
     rmSync(join(server.redisPath, ".."), { recursive: true });
