@@ -117,11 +117,18 @@ function fromDomainError(error: DomainError, requestId: string): ConnectError {
   return new ConnectError(
     shorten(error.message, maxMessageLength),
     codes[error.code],
-    // The header knows whole seconds only.
-    retryAfter === undefined ? undefined : { "retry-after": String(Math.ceil(retryAfter)) },
+    headersOf(error),
     details,
     error,
   );
+}
+
+function headersOf({ code, retryAfterSeconds }: DomainError): Record<string, string> | undefined {
+  // OpenAI's and Anthropic's clients retry every 409 that does not say otherwise.
+  if (code === "ALREADY_EXISTS") return { "x-should-retry": "false" };
+  // The header knows whole seconds only.
+  if (retryAfterSeconds === undefined) return undefined;
+  return { "retry-after": String(Math.ceil(retryAfterSeconds)) };
 }
 
 /** An abort is the caller's doing (it left) or the deadline's, which Connect gives as the reason. */
