@@ -5,6 +5,8 @@ export interface BenchOptions {
   rounds: number;
   /** Seconds of a closed-loop measurement; an open-loop one takes as long. */
   seconds: number;
+  /** Unary turns of each subject before the first round. */
+  warmUp: number;
   /** Arrival rates of answers asked for whole, a second. */
   rates: number[];
   /** Arrival rates of streams, a second. */
@@ -25,7 +27,7 @@ export interface BenchOptions {
   subjects: string[];
   /** The scenarios to measure. */
   scenarios: string[];
-  /** Write a CPU profile of Tribe into the results. */
+  /** Profile Tribe; then nothing else is measured. */
   profile: boolean;
 }
 
@@ -33,11 +35,12 @@ const help = `npm run bench -- [options]
 
   --quick                under 90 seconds: fewer, shorter rounds and one arrival rate
   --soak TURNS           only Tribe: so many unary turns, memory every tenth of them
-  --profile              print what Tribe spent its time on
+  --profile              only Tribe: what it spends the CPU of a turn on
   --subjects LIST        tribe,portkey,llms (the default)
   --scenarios LIST       rest,grpc,sse,paced (the default)
   --rounds N             3 (quick: 2)
   --seconds N            of each measurement: 5 (quick: 1.5)
+  --warm-up TURNS        unary, before the first round: 4000 (quick: 1000)
   --concurrency N        of the closed loops: 16
   --rates LIST           arrivals a second, whole answers: 100,300 (quick: 200)
   --stream-rates LIST    arrivals a second, streams: 20,50 (quick: 30)
@@ -60,6 +63,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
       scenarios: { type: "string", default: "rest,grpc,sse,paced" },
       rounds: { type: "string" },
       seconds: { type: "string" },
+      "warm-up": { type: "string" },
       concurrency: { type: "string", default: "16" },
       rates: { type: "string" },
       "stream-rates": { type: "string" },
@@ -79,6 +83,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
   return {
     rounds: positive("rounds", values.rounds ?? (quick ? "2" : "3")),
     seconds: positive("seconds", values.seconds ?? (quick ? "1.5" : "5")),
+    warmUp: positive("warm-up", values["warm-up"] ?? (quick ? "1000" : "4000")),
     rates: list("rates", values.rates ?? (quick ? "200" : "100,300")),
     streamRates: list("stream-rates", values["stream-rates"] ?? (quick ? "30" : "20,50")),
     concurrency: positive("concurrency", values.concurrency),

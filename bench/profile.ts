@@ -1,49 +1,95 @@
-/** Reads a CPU profile of V8: which functions, and whose, took the time. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+/** Where a service spends its CPU: a sampling profile taken while it is under load. */
 import { formatTable } from "./table.ts";
 
-interface CpuProfile {
+/** What V8 gives; DevTools and editors open it as a `.cpuprofile` file. */
+export interface CpuProfile {
   nodes: {
     id: number;
     callFrame: { functionName: string; url: string; lineNumber: number };
-    /** Samples that ended in this node. */
-    hitCount: number;
   }[];
+  /** The node that each sample ended in. */
+  samples: number[];
+  /** Microseconds between a sample and the one before. */
+  timeDeltas: number[];
 }
 
-/** `pg`, `node:internal`, `src/chat`: what a script belongs to. */
+/** A profile that is being taken. */
+export interface Profiler {
+  stop(): Promise<CpuProfile>;
+}
+
+/** Begins a profile of a process that runs with `--inspect=127.0.0.1:port`. */
+export async function startProfiler(port: number): Promise<Profiler> {
+  const list = await fetch(`http://127.0.0.1:${port}/json/list`);
+  const [inspected] = (await list.json()) as { webSocketDebuggerUrl: string }[];
+  if (!inspected) throw new Error(`nothing to inspect on port ${port}`);
+  const socket = new WebSocket(inspected.webSocketDebuggerUrl);
+  await new Promise((resolve) => socket.addEventListener("open", resolve, { once: true }));
+  const waiting = new Map<number, (result: unknown) => void>();
+  socket.addEventListener("message", ({ data }) => {
+    const { id, result } = JSON.parse(String(data)) as { id: number; result: unknown };
+    waiting.get(id)?.(result);
+  });
+  let last = 0;
+  const call = (method: string, parameters = {}) =>
+    new Promise((resolve) => {
+      waiting.set(++last, resolve);
+      socket.send(JSON.stringify({ id: last, method, params: parameters }));
+    });
+  await call("Profiler.enable");
+  await call("Profiler.setSamplingInterval", { interval: 200 });
+  await call("Profiler.start");
+  return {
+    async stop() {
+      const { profile } = (await call("Profiler.stop")) as { profile: CpuProfile };
+      socket.close();
+      return profile;
+    },
+  };
+}
+
+/** `pg`, `node`, `src/chat`: what a script belongs to. */
 function owner(url: string): string {
   const dependency = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1];
   if (dependency) return dependency;
   const own = /\/((?:src|gen)\/[^/]+)\//.exec(url)?.[1];
-  return own ?? (url.startsWith("node:") ? "node" : "V8");
+  return own ?? (url.startsWith("node:") ? "node" : "V8 and native");
 }
 
-/** The functions and the packages with the most self time, of all time that was not idle. */
-export function formatProfile(directory: string, functions: number): string {
-  const file = readdirSync(directory).find((name) => name.endsWith(".cpuprofile"));
-  if (!file) return "There is no profile: did Tribe end in order?";
-  const profile = JSON.parse(readFileSync(join(directory, file), "utf8")) as CpuProfile;
+/**
+ * The packages and the functions with the most self time: their share of all time that was not
+ * idle, and that share of the CPU microseconds of a turn.
+ */
+export function formatProfile(profile: CpuProfile, cpuPerTurn: number, functions: number): string {
+  const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
   const byFunction = new Map<string, number>();
   const byOwner = new Map<string, number>();
+  const add = (sums: Map<string, number>, name: string, time: number) =>
+    sums.set(name, (sums.get(name) ?? 0) + time);
   let busy = 0;
-  for (const { callFrame, hitCount } of profile.nodes) {
-    const { functionName, url, lineNumber } = callFrame;
-    if (functionName === "(idle)" || hitCount === 0) continue;
-    busy += hitCount;
+  profile.samples.forEach((id, index) => {
+    const frame = frames.get(id);
+    const time = profile.timeDeltas[index] ?? 0;
+    if (!frame || frame.functionName === "(idle)") return;
+    const { functionName, url, lineNumber } = frame;
+    busy += time;
     const place = url && `${url.replace(/.*\/node_modules\/|.*\/(?=src\/)/, "")}:${lineNumber + 1}`;
-    const name = `${functionName || "(anonymous)"} ${place}`;
-    byFunction.set(name, (byFunction.get(name) ?? 0) + hitCount);
-    byOwner.set(owner(url), (byOwner.get(owner(url)) ?? 0) + hitCount);
-  }
-  const top = (counts: Map<string, number>, length: number) =>
-    [...counts]
+    add(byFunction, `${functionName || "(anonymous)"} ${place}`, time);
+    add(byOwner, owner(url), time);
+  });
+  const top = (sums: Map<string, number>, length: number) =>
+    [...sums]
       .toSorted(([, a], [, b]) => b - a)
       .slice(0, length)
-      .map(([name, count]) => [`${((count / busy) * 100).toFixed(1)}%`, name]);
+      .map(([name, time]) => {
+        const share = `${((time / busy) * 100).toFixed(1)}%`;
+        return [
+          `${((time / busy) * cpuPerTurn).toFixed(1).padStart(7)} ${share.padStart(6)}`,
+          name,
+        ];
+      });
   return [
-    formatTable(["busy", "package"], top(byOwner, 20)),
-    formatTable(["busy", "function"], top(byFunction, functions)),
+    formatTable(["µs/turn  busy", "package"], top(byOwner, 25)),
+    formatTable(["µs/turn  busy", "function"], top(byFunction, functions)),
   ].join("\n\n");
 }

@@ -6,14 +6,16 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { startDatabases } from "./databases.ts";
-import { measure, type Bench, type Measurement } from "./measure.ts";
+import type { Bench } from "./measure.ts";
 import { readOptions } from "./options.ts";
 import { makeHistory, provider, startLlms, startPortkey } from "./peers.ts";
-import { ask, startWorker, stop } from "./processes.ts";
-import { formatProfile } from "./profile.ts";
+import { ask, freePort, startWorker, stop } from "./processes.ts";
+import { profileScenarios } from "./profile-run.ts";
 import { formatReport, summarise } from "./report.ts";
-import { planScenarios } from "./scenarios.ts";
+import { measureRounds } from "./rounds.ts";
+import { planScenarios, type ScenarioPlan } from "./scenarios.ts";
 import { soak } from "./soak.ts";
+import type { Subject } from "./subject.ts";
 import { startTribe } from "./tribe.ts";
 import { verify } from "./verify.ts";
 
@@ -45,24 +47,26 @@ const peer = {
   logs: directory,
   history: makeHistory(historyMessages, historyPieces),
 };
+const inspectorPort = await freePort();
 const start = {
   tribe() {
     const { conversations } = options;
     say(`Starting Tribe and making ${conversations} conversations of ${historyMessages} messages`);
-    const nodeOptions = options.profile ? ["--cpu-prof", `--cpu-prof-dir=${directory}`] : [];
+    const nodeOptions = options.profile ? [`--inspect=127.0.0.1:${inspectorPort}`] : [];
     const shared = { databases, providerOrigin, logs: directory };
     return startTribe({ ...shared, nodeOptions, historyMessages, conversations });
   },
   portkey: () => startPortkey(peer),
   llms: () => startLlms(peer),
 };
-const names = options.soak ? ["tribe"] : options.subjects;
-const subjects = [provider(peer)];
+const names = options.soak || options.profile ? ["tribe"] : options.subjects;
+const subjects: Subject[] = [];
 for (const name of names) {
   if (!(name in start))
     throw new Error(`--subjects: ${Object.keys(start).join(", ")}, not ${name}`);
   subjects.push(await start[name as keyof typeof start]());
 }
+const [first] = subjects as [Subject];
 
 say("Checking that everyone asks and answers the same");
 for (const plan of plans) {
@@ -73,11 +77,12 @@ for (const plan of plans) {
 
 const record: Record<string, unknown> = { options, cpu: cpus()[0]?.model, node: process.version };
 if (options.soak) {
-  const [, tribe] = subjects;
-  const [plan] = plans;
-  if (tribe && plan) record["soak"] = await soak(bench, tribe, plan, options.soak);
+  const [plan] = plans as [ScenarioPlan];
+  record["soak"] = await soak(bench, first, plan, options.soak);
+} else if (options.profile) {
+  await profileScenarios(bench, first, plans, options, inspectorPort, results);
 } else {
-  const measurements = await measureAll();
+  const measurements = await measureRounds(bench, [provider(peer), ...subjects], plans, options);
   const report = summarise(plans, measurements);
   Object.assign(record, { report, measurements });
   say(`\nOne answer: ${options.pieces} pieces; a streamed one: ${options.streamPieces} pieces.`);
@@ -87,42 +92,11 @@ if (options.soak) {
 
 for (const { process: service } of subjects) if (service) await stop(service);
 await databases.stop();
-const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
-const file = join(results, `${options.soak ? "soak" : "bench"}-${time}.json`);
-writeFileSync(file, JSON.stringify(record, undefined, 2));
-say(`Everything measured is in ${file}`);
-if (options.profile) {
-  say(`\n${formatProfile(directory, 60)}\n\nThe CPU profile of Tribe is in ${directory}`);
-} else rmSync(directory, { recursive: true, force: true });
-process.exit();
-
-async function measureAll(): Promise<Measurement[]> {
-  say("Warming up");
-  const warmUp = { seconds: Math.min(options.seconds, 4) };
-  for (const plan of plans) {
-    for (const subject of subjects) await measure(bench, subject, plan, plan.closed, warmUp, 0);
-  }
-  const all: Measurement[] = [];
-  const until = { seconds: options.seconds };
-  for (let round = 1; round <= options.rounds; round++) {
-    say(`Round ${round} of ${options.rounds}`);
-    // Nobody always goes first.
-    const order = [
-      ...subjects.slice(round % subjects.length),
-      ...subjects.slice(0, round % subjects.length),
-    ];
-    for (const plan of plans) {
-      for (const shape of [plan.closed, ...plan.open]) {
-        for (const subject of order) {
-          const measurement = await measure(bench, subject, plan, shape, until, round);
-          if (!measurement) continue;
-          all.push(measurement);
-          const { failures, firstFailure } = measurement;
-          if (failures > 0)
-            say(`${subject.name}, ${plan.scenario}: ${failures} failed: ${firstFailure}`);
-        }
-      }
-    }
-  }
-  return all;
+rmSync(directory, { recursive: true, force: true });
+if (!options.profile) {
+  const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const file = join(results, `${options.soak ? "soak" : "bench"}-${time}.json`);
+  writeFileSync(file, JSON.stringify(record, undefined, 2));
+  say(`Everything measured is in ${file}`);
 }
+process.exit();
