@@ -62,7 +62,7 @@ const selectRun = `
     left join messages answer on answer.id = runs.assistant_message_id`;
 
 /** An idempotency key is good for 24 hours; after that it is free again. */
-const byIdempotencyKey: Statement = {
+export const byIdempotencyKey: Statement = {
   name: "run_by_idempotency_key",
   text: `
     with expired as (
@@ -80,7 +80,7 @@ const byId: Statement = {
 };
 
 /** Locks conversations first, as a settling turn does; those that are busy come next time. */
-const abandoned: Statement = {
+export const abandoned: Statement = {
   name: "runs_abandoned",
   text: `
     with abandoned as materialized (

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
-import { raw } from "@mikro-orm/postgresql";
+import { type EntityManager, raw } from "@mikro-orm/postgresql";
 import type { Postgres } from "../postgres/postgres.ts";
 import { type Conversation, ConversationEntity } from "./conversation.entity.ts";
 import { fork } from "./fork.statement.ts";
@@ -84,17 +84,7 @@ export function createConversationRepository(postgres: Postgres): ConversationRe
       }),
     list: (userId, limit, after) =>
       postgres.work(async (em) => {
-        const rows = await em
-          .createQueryBuilder(ConversationEntity)
-          .where({ userId })
-          .andWhere(
-            after === undefined
-              ? {}
-              : raw("(update_time, id) < (?, ?)", [after.updateTime, after.conversationId]),
-          )
-          .orderBy({ updateTime: "desc", id: "desc" })
-          .limit(limit)
-          .getResultList();
+        const rows = await recentConversations(em, userId, limit, after).getResultList();
         return rows.map(toStoredConversation);
       }),
     update: (userId, id, changes, etag) =>
@@ -123,6 +113,20 @@ export function createConversationRepository(postgres: Postgres): ConversationRe
       return (await find(userId, copy.conversationId)) ?? "not_found";
     },
   };
+}
+
+/** The query of `list`. */
+export function recentConversations(
+  em: EntityManager,
+  userId: string,
+  limit: number,
+  after: ConversationCursor | undefined,
+) {
+  const query = em.createQueryBuilder(ConversationEntity).where({ userId });
+  if (after !== undefined) {
+    query.andWhere("(update_time, id) < (?, ?)", [after.updateTime, after.conversationId]);
+  }
+  return query.orderBy({ updateTime: "desc", id: "desc" }).limit(limit);
 }
 
 function unchanged(found: StoredConversation | undefined, etag: string | undefined) {
