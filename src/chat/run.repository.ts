@@ -124,8 +124,8 @@ const batchSize = 500;
 /** The runs in PostgreSQL. */
 export function createRunRepository(postgres: Postgres): RunRepository {
   async function findOne(statement: Statement, values: unknown[]) {
-    const [row] = await postgres.query<[string]>(statement, values);
-    return row === undefined ? undefined : toStoredRun(JSON.parse(row[0]) as RunRow);
+    const [row] = await postgres.run(statement, values);
+    return row === undefined ? undefined : toStoredRun(JSON.parse(row[0] ?? "") as RunRow);
   }
   return {
     findByIdempotencyKey: (userId, key) => findOne(byIdempotencyKey, [userId, key]),

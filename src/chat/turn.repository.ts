@@ -128,11 +128,11 @@ export function createTurnRepository(postgres: Postgres): TurnRepository {
       const values = openingValues(opening);
       try {
         if (opening.conversationId === undefined) {
-          const [row] = await postgres.query<[string]>(openNew, values);
+          const [row] = await postgres.run(openNew, values);
           return openedNew(opening, Number(row?.[0]));
         }
         values.push(opening.parentMessageId, opening.historyTokens);
-        const [row] = await postgres.query<[string]>(openExisting, values);
+        const [row] = await postgres.run(openExisting, values);
         return openedExisting(row?.[0] ?? "");
       } catch (error) {
         if (violatedConstraint(error) !== "runs_idempotency_key_unique") throw error;
@@ -140,7 +140,7 @@ export function createTurnRepository(postgres: Postgres): TurnRepository {
       }
     },
     async settle(settlement) {
-      const [row] = await postgres.query<[string]>(settle, settlementValues(settlement));
+      const [row] = await postgres.run(settle, settlementValues(settlement));
       return new Date(Number(row?.[0]));
     },
     discard: (runId) => discard(postgres, runId),

@@ -25,12 +25,8 @@ export const ConversationEntity = defineEntity({
   indexes: [
     {
       name: "conversations_recency_index",
-      columns: [
-        { name: "userId" },
-        { name: "updateTime", sort: "desc" },
-        { name: "id", sort: "desc" },
-      ],
-      properties: ["userId", "updateTime", "id"],
+      expression:
+        "create index conversations_recency_index on conversations (user_id, update_time desc, id desc)",
     },
   ],
 });

@@ -11,6 +11,8 @@ export interface PostgresOptions {
   entities: NonNullable<Options["entities"]>;
   /** The most connections to each server. Default 10. */
   poolSize?: number;
+  /** Connections on which the statements of the hot path are pipelined. Default 4. */
+  laneCount?: number;
   /** How long to wait for a connection, in milliseconds. Default 2,000. */
   connectTimeoutMs?: number;
   /** How long a statement may run, in milliseconds. Default 15,000. */
@@ -19,13 +21,19 @@ export interface PostgresOptions {
   warn?: (message: string) => void;
 }
 
+/** How long a statement may run, in milliseconds. */
+export function statementTimeoutOf({ statementTimeoutMs = 15_000 }: PostgresOptions): number {
+  return statementTimeoutMs;
+}
+
 /**
  * The object-relational mapper over a pool of connections. Connects when first used.
  * Reads go to the primary, also when there are replicas: whoever can bear a stale read
  * asks with `connectionType: "read"`.
  */
 export function createOrm(options: PostgresOptions): MikroORM {
-  const { connectTimeoutMs = 2000, statementTimeoutMs = 15_000 } = options;
+  const { connectTimeoutMs = 2000 } = options;
+  const statementTimeoutMs = statementTimeoutOf(options);
   const connect = (url: string) => ({
     clientUrl: url,
     driverOptions: {
@@ -51,7 +59,6 @@ export function createOrm(options: PostgresOptions): MikroORM {
     entities: options.entities,
     extensions: [Migrator],
     ensureDatabase: false,
-    // A database of a later version may have columns that we do not know.
     debug: options.warn === undefined ? false : ["info"],
     // Of its notes, only those of lost connections are for the log.
     logger: (message) => {

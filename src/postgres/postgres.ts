@@ -1,30 +1,35 @@
 import type { EntityManager, MikroORM } from "@mikro-orm/postgresql";
 import { isDatabaseUnavailable, throwDatabaseFailure } from "./failure.ts";
-import { createOrm, type PostgresOptions } from "./orm.ts";
+import type { PgClient } from "./lane.ts";
+import { createOrm, type PostgresOptions, statementTimeoutOf } from "./orm.ts";
+import { createPipeline, type Statement, type TextRow } from "./pipeline.ts";
 
-/** A statement that PostgreSQL parses once for each connection. */
-export interface Statement {
-  /** Unique among all statements. */
-  readonly name: string;
-  readonly text: string;
-}
+export type { Statement, TextRow } from "./pipeline.ts";
 
-/** How the pool of connections stands. */
+/** How the connections stand. */
 export interface PoolState {
-  /** Open connections. */
+  /** Open connections, without those of `run`. */
   connections: number;
   /** Of those, how many do nothing. */
   idle: number;
   /** Calls that wait for a connection. */
   waiting: number;
+  /** Statements of `run` that have not ended. */
+  underWay: number;
 }
 
 /** PostgreSQL, as repositories see it. Its absence is UNAVAILABLE `DATABASE_UNAVAILABLE`. */
 export interface Postgres {
   readonly orm: MikroORM;
   /**
-   * Runs one prepared statement in one round trip on the ORM's own connections, and
-   * gives its rows as arrays of what pg makes of the columns. For the hot path.
+   * Runs a quick prepared statement, for the hot path: at a third less of our time than
+   * `query`, on connections where a slow statement would hold up all others. Gives the
+   * columns as the text that PostgreSQL writes.
+   */
+  run(statement: Statement, values: readonly unknown[]): Promise<TextRow[]>;
+  /**
+   * Runs any prepared statement in one round trip on the ORM's own connections, and
+   * gives its rows as arrays of what pg makes of the columns.
    */
   query<Row extends unknown[]>(statement: Statement, values: unknown[]): Promise<Row[]>;
   /** Runs a unit of work on an EntityManager of its own. */
@@ -38,6 +43,8 @@ export interface Postgres {
 
 /** What we use of pg's Pool, which comes without types. */
 interface Pool {
+  readonly options: object;
+  readonly Client: new (options: object) => PgClient;
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
@@ -55,9 +62,17 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
   const orm = createOrm(options);
   const connection = orm.em.getConnection("write");
   const pool = (await connection.getNativeClient()) as Pool;
+  const pipeline = createPipeline({
+    // A lane keeps the time itself: pg would arm a timer for each statement.
+    createClient: () => new pool.Client({ ...pool.options, pipeline: true, query_timeout: 0 }),
+    lanes: options.laneCount ?? 4,
+    limit: 1000,
+    timeoutMs: statementTimeoutOf(options) + 1000,
+  });
 
   return {
     orm,
+    run: (statement, values) => pipeline.query(statement, values).catch(throwDatabaseFailure),
     query<Row extends unknown[]>({ name, text }: Statement, values: unknown[]) {
       return pool
         .query({ name, text, values, rowMode: "array" })
@@ -83,7 +98,11 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       connections: pool.totalCount,
       idle: pool.idleCount,
       waiting: pool.waitingCount,
+      underWay: pipeline.underWay,
     }),
-    close: () => orm.close(),
+    async close() {
+      await pipeline.close();
+      await orm.close();
+    },
   };
 }
