@@ -1,6 +1,7 @@
 /** The one logger: JSON lines on standard output, pretty on a terminal. */
-import { type DestinationStream, type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino, stdSerializers } from "pino";
 import { PinoPretty } from "pino-pretty";
+import { redact } from "./redact.ts";
 
 export type { Logger };
 
@@ -13,45 +14,38 @@ export interface LoggerOptions {
   destination?: DestinationStream;
 }
 
-/** Keys whose values never reach a log, at the top and one and two levels below. */
-const secretKeys = [
-  "authorization",
-  "Authorization",
-  '["x-api-key"]',
-  "apiKey",
-  "api_key",
-  "cookie",
-  '["set-cookie"]',
-  "password",
-  "secret",
-  "token",
-  "accessToken",
-  "refreshToken",
-  "clientSecret",
-];
-
-function underAny(key: string): string[] {
-  const dotted = key.startsWith("[") ? key : `.${key}`;
-  return [key, `*${dotted}`, `*.*${dotted}`];
-}
-
 /** Bytes gathered before a write: lines are written in bunches, at latest after `flushMs`. */
 const bufferBytes = 4096;
 const flushMs = 100;
 
-/** Makes a logger. `err` is written with its message, stack and causes. */
+/** Makes a logger. `err` is written with its message, stack and causes; secrets are not written. */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level = "info", pretty = process.stdout.isTTY } = options;
   return pino(
     {
       level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: secretKeys.flatMap(underAny), censor: "[redacted]" },
+      timestamp,
+      // pino's own redaction copies every object on every path: 30 µs a line.
+      formatters: { level: (label) => ({ level: label }), log: redact },
+      serializers: { err: (error: Error) => redact(stdSerializers.err(error)) },
     },
     options.destination ?? (pretty ? prettyStream() : bufferedOutput()),
   );
+}
+
+let second = 0;
+let secondText = "";
+
+/** ISO 8601 in UTC; the date is worked out once a second. */
+function timestamp(): string {
+  const now = Date.now();
+  const milliseconds = now % 1000;
+  if (now - milliseconds !== second) {
+    second = now - milliseconds;
+    secondText = `,"time":"${new Date(second).toISOString().slice(0, 20)}`;
+  }
+  return `${secondText}${String(milliseconds).padStart(3, "0")}Z"`;
 }
 
 function prettyStream(): DestinationStream {
