@@ -169,17 +169,22 @@ function isMeantForCallers(error: ConnectError): boolean {
   );
 }
 
-/** Adds ErrorInfo and RequestInfo to an error of Connect's own. */
+/**
+ * Adds ErrorInfo and RequestInfo to an error of Connect's own or of a door, in a
+ * copy: it may be one object for many calls. A door's HTTP status goes along.
+ */
 function withInfo(error: ConnectError, requestId: string): ConnectError {
   const details = error.details.filter((detail): detail is OutgoingDetail => "desc" in detail);
   if (details.some(({ desc }) => desc.typeName === ErrorInfoSchema.typeName)) return error;
-  return new ConnectError(
+  const copy = new ConnectError(
     shorten(error.rawMessage, maxMessageLength),
     error.code,
     error.metadata,
     [errorInfo(codeName(error.code)), ...details, requestInfo(requestId)],
     error.cause,
   );
+  const { httpStatus } = error as ConnectError & { readonly httpStatus?: number };
+  return httpStatus === undefined ? copy : Object.assign(copy, { httpStatus });
 }
 
 function errorInfo(reason: string, metadata: Readonly<Record<string, string>> = {}) {

@@ -46,10 +46,13 @@ export function createReply(grpc: ServerInterceptingCallInterface, options: Repl
 
   function finish(reason: unknown): void {
     reply.finished = true;
-    if (!context) return;
-    context.signal.removeEventListener("abort", giveUp);
-    context.abort(reason);
-    options.onFinish(context);
+    const ended = context;
+    if (!ended) return;
+    // Node keeps the stream, and grpc-js this closure, until the next full garbage collection.
+    context = undefined;
+    ended.signal.removeEventListener("abort", giveUp);
+    ended.abort(reason);
+    options.onFinish(ended);
   }
   function giveUp(): void {
     fail(context?.signal.reason);
@@ -88,14 +91,15 @@ export function createReply(grpc: ServerInterceptingCallInterface, options: Repl
   };
 
   async function answer(method: InvocableMethod, request: Message): Promise<void> {
-    if (!context) return;
+    const opened = context;
+    if (!opened) return;
     try {
-      const response = await method.invokeUnary(request, context);
+      const response = await method.invokeUnary(request, opened);
       if (reply.finished) return;
       const bytes = writeMessage(method.method.output, response);
-      sendHeaders(context.responseHeader);
+      sendHeaders(opened.responseHeader);
       grpc.sendMessage(bytes, nothing);
-      succeed(context.responseTrailer);
+      succeed(opened.responseTrailer);
     } catch (reason) {
       fail(reason);
     }

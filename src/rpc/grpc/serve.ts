@@ -37,7 +37,7 @@ export function serveCall(
   const start = grpc.start.bind(grpc);
   grpc.start = () => {
     const method = door.methods.get(path);
-    let headers: Headers;
+    let headers: Headers | undefined;
     let reply: Reply;
     let request: Message | undefined;
     let queue: MessageQueue | undefined;
@@ -47,10 +47,11 @@ export function serveCall(
         protocolName: "grpc",
         requestMethod: "POST",
         url: `http://${grpc.getHost()}${path}`,
-        requestHeader: headers,
+        requestHeader: headers ?? new Headers(),
         timeoutMs: timeout(grpc, door.defaultTimeoutMs),
         contextValues: createContextValues().set(callKey, call),
       });
+      headers = undefined;
       door.active.add(context);
       reply.attach(context);
     }
@@ -103,9 +104,11 @@ export function serveCall(
           reply.fail(new ConnectError("no whole request message was sent", Code.InvalidArgument));
           return;
         }
+        const message = request;
+        request = undefined;
         open(method, call);
-        if (method.method.methodKind === "unary") reply.unary(method, request);
-        else reply.stream(method, once(request));
+        if (method.method.methodKind === "unary") reply.unary(method, message);
+        else reply.stream(method, once(message));
       },
       onCancel() {
         if (reply.finished) return;
