@@ -3,76 +3,81 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { isUtf8 } from "node:buffer";
+import { DomainError, invalidField } from "../errors.ts";
+import { subscript } from "./validation/path.ts";
 
-/** The message of the error, for example `system: must be valid UTF-8`. */
-export function describeUnreadable(
+/** The error for bytes that `fromBinary` has refused. */
+export function unreadableRequest(
   schema: DescMessage,
   bytes: Uint8Array,
   reason: unknown,
-): string {
+): DomainError {
   const field = findInvalidUtf8(schema, bytes);
-  if (field !== undefined) return `${field}: must be valid UTF-8`;
+  if (field !== undefined) return invalidField(field, "must be valid UTF-8");
   const detail = reason instanceof Error ? `: ${reason.message}` : "";
-  return `the request is not a valid ${schema.typeName}${detail}`;
+  const text = `the request is not a valid ${schema.typeName}${detail}`;
+  return new DomainError("INVALID_ARGUMENT", "MALFORMED_REQUEST", text, { cause: reason });
 }
+
+/** As deep as the decoder itself goes. */
+const maxDepth = 100;
 
 /** JSON path of the first string that is not UTF-8. */
 function findInvalidUtf8(schema: DescMessage, bytes: Uint8Array, depth = 0): string | undefined {
-  if (depth > 100) return undefined;
-  const reader = new BinaryReader(bytes);
+  if (depth > maxDepth) return undefined;
   const counts = new Map<DescField, number>();
-  try {
-    while (reader.pos < reader.len) {
-      const [number, wireType] = reader.tag();
-      const field = schema.fields.find((candidate) => candidate.number === number);
-      if (!field || wireType !== WireType.LengthDelimited) {
-        reader.skip(wireType, number);
-        continue;
-      }
-      const value = reader.bytes();
-      const index = counts.get(field) ?? 0;
-      counts.set(field, index + 1);
-      const name = field.fieldKind === "list" ? `${field.jsonName}[${index}]` : field.jsonName;
-      if (isString(field)) {
-        if (!isUtf8(value)) return name;
-      } else if (field.fieldKind === "map") {
-        if (!isUtf8MapEntry(field, value)) return name;
-      } else if (field.message) {
-        const inner = findInvalidUtf8(field.message, value, depth + 1);
-        if (inner !== undefined) return `${name}.${inner}`;
-      }
+  for (const [number, value] of lengthDelimited(bytes)) {
+    const field = schema.fields.find((candidate) => candidate.number === number);
+    if (!field) continue;
+    const index = counts.get(field) ?? 0;
+    counts.set(field, index + 1);
+    if (field.fieldKind === "map") {
+      const inner = findInMapEntry(field, value, depth);
+      if (inner !== undefined) return field.jsonName + inner;
+      continue;
     }
-  } catch {
-    // Broken beyond this point; the decoder's own words have to do.
+    const name = field.fieldKind === "list" ? `${field.jsonName}[${index}]` : field.jsonName;
+    if (field.message) {
+      const inner = findInvalidUtf8(field.message, value, depth + 1);
+      if (inner !== undefined) return `${name}.${inner}`;
+    } else if (field.scalar === ScalarType.STRING && !isUtf8(value)) {
+      return name;
+    }
   }
   return undefined;
 }
 
-function isString(field: DescField): boolean {
-  return (
-    (field.fieldKind === "scalar" || (field.fieldKind === "list" && field.listKind === "scalar")) &&
-    field.scalar === ScalarType.STRING
-  );
-}
-
 /** A map's entry is a message of a key (1) and a value (2). */
-function isUtf8MapEntry(field: DescField & { fieldKind: "map" }, entry: Uint8Array): boolean {
-  const reader = new BinaryReader(entry);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (wireType !== WireType.LengthDelimited) {
-      reader.skip(wireType, number);
-      continue;
+function findInMapEntry(
+  field: DescField & { fieldKind: "map" },
+  entry: Uint8Array,
+  depth: number,
+): string | undefined {
+  let key = "";
+  for (const [number, value] of lengthDelimited(entry)) {
+    if (number === 1 && field.mapKey === ScalarType.STRING) {
+      if (!isUtf8(value)) return "";
+      key = subscript(Buffer.from(value).toString());
     }
-    const value = reader.bytes();
-    const text =
-      number === 1
-        ? field.mapKey === ScalarType.STRING
-        : field.mapKind === "scalar" && field.scalar === ScalarType.STRING;
-    if (text && !isUtf8(value)) return false;
-    if (number === 2 && field.mapKind === "message" && findInvalidUtf8(field.message, value, 1)) {
-      return false;
+    if (number === 2 && field.scalar === ScalarType.STRING && !isUtf8(value)) return key;
+    if (number === 2 && field.message) {
+      const inner = findInvalidUtf8(field.message, value, depth + 1);
+      if (inner !== undefined) return `${key}.${inner}`;
     }
   }
-  return true;
+  return undefined;
+}
+
+/** The fields that may hold text, up to where the bytes make no more sense. */
+function* lengthDelimited(bytes: Uint8Array): Iterable<[number: number, value: Uint8Array]> {
+  const reader = new BinaryReader(bytes);
+  try {
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      if (wireType === WireType.LengthDelimited) yield [number, reader.bytes()];
+      else reader.skip(wireType, number);
+    }
+  } catch {
+    // The decoder's own words have to do for the rest.
+  }
 }

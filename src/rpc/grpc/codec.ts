@@ -1,15 +1,14 @@
 /** Messages <-> bytes. A message that cannot be read is the caller's mistake and says so. */
 import { fromBinary, toBinary, type DescMessage, type Message } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { describeUnreadable } from "../unreadable.ts";
+import type { DomainError } from "../../errors.ts";
+import { unreadableRequest } from "../unreadable.ts";
 
 /** Reads a request; gives the error instead of throwing it, which grpc-js would call INTERNAL. */
-export function readMessage(schema: DescMessage, bytes: Buffer): Message | ConnectError {
+export function readMessage(schema: DescMessage, bytes: Buffer): Message | DomainError {
   try {
     return fromBinary(schema, bytes);
   } catch (reason) {
-    const text = describeUnreadable(schema, bytes, reason);
-    return new ConnectError(text, Code.InvalidArgument, undefined, undefined, reason);
+    return unreadableRequest(schema, bytes, reason);
   }
 }
 

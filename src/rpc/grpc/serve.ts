@@ -8,6 +8,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import { DomainError } from "../../errors.ts";
 import { type Call, callKey, createCall } from "../call.ts";
 import type { CallContext, InvocableMethod } from "../invoke.ts";
 import { createMessageQueue, type MessageQueue } from "./message-queue.ts";
@@ -79,13 +80,13 @@ export function serveCall(
         open(method, call);
         reply.stream(method, queue.messages);
       },
-      onReceiveMessage(message: Message | ConnectError) {
+      onReceiveMessage(message: Message | DomainError) {
         if (queue) {
-          if (message instanceof ConnectError) queue.fail(message);
+          if (message instanceof DomainError) queue.fail(message);
           else queue.push(message);
           return;
         }
-        if (message instanceof ConnectError) {
+        if (message instanceof DomainError) {
           reply.fail(message);
         } else if (request) {
           reply.fail(new ConnectError("more than one request was sent", Code.Unimplemented));
