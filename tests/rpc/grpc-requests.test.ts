@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { SendMessageRequestSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { startDoors, type Doors } from "../support/doors.ts";
 import { detailsOf } from "../support/error-details.ts";
-import { callRaw, frame, statusOf, type RawResponse } from "../support/raw-grpc.ts";
+import { callRaw, frame, statusOf } from "../support/raw-grpc.ts";
 
 const path = "/tribe.v1.ChatService/SendMessage";
 const maxMessageBytes = 100_000;
@@ -25,30 +25,6 @@ beforeEach(() => {
   doors.log.length = 0;
 });
 
-interface Refusal {
-  code: number;
-  name: string;
-  text: string | RegExp;
-  field?: string;
-}
-
-/** The code, a clear text, details with the request id, one log line, and no handler called. */
-function expectRefused(response: RawResponse, { code, name, text, field }: Refusal): void {
-  expect(response.trailers["grpc-status"]).toBe(String(code));
-  const status = statusOf(response);
-  expect(status.code).toBe(code);
-  if (typeof text === "string") expect(status.message).toBe(text);
-  else expect(status.message).toMatch(text);
-  const details = detailsOf(status);
-  const requestId = response.headers["x-request-id"];
-  expect(requestId).toMatch(/^[0-9a-f-]{36}$/);
-  expect(details["RequestInfo"]).toEqual({ requestId });
-  expect(details["ErrorInfo"]).toMatchObject({ domain: "tribe" });
-  if (field) expect(details["BadRequest"]).toMatchObject({ fieldViolations: [{ field }] });
-  expect(doors.handled).toEqual([]);
-  expect(doors.log).toMatchObject([{ door: "grpc", rpc: path.slice(1), code: name, requestId }]);
-}
-
 test("a whole request is answered with the request id that the caller gave", async () => {
   const response = await callRaw(doors.grpcAddress, path, frame(message("Hello")), {
     "x-request-id": "mine-1",
@@ -65,133 +41,137 @@ test.each([["has spaces"], ["x".repeat(129)]])("an unfit request id is replaced"
   expect(response.headers["x-request-id"]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
 });
 
-test("bytes that are no protobuf", async () => {
-  const response = await callRaw(doors.grpcAddress, path, frame(Buffer.from([0xff, 0xff, 0xff])));
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
-    text: /^the request is not a valid tribe\.v1\.SendMessageRequest: /,
-  });
-});
+function withByte(message: Uint8Array, mark: string, byte: number): Buffer {
+  const bytes = Buffer.from(message);
+  bytes[bytes.indexOf(mark)] = byte;
+  return bytes;
+}
+const withMetadata = toBinary(
+  SendMessageRequestSchema,
+  create(SendMessageRequestSchema, {
+    content: [{ part: { case: "text", value: "Hello" } }],
+    metadata: { color: "gr?y" },
+  }),
+);
+const gzip = { "grpc-encoding": "gzip" };
+const tooLarge = "the request is larger than 100000 bytes; send less";
 
-test("a string that is not UTF-8 is named", async () => {
-  const bytes = Buffer.from(message("Hel?o, hello"));
-  bytes[bytes.indexOf("?")] = 0xc3;
-  const response = await callRaw(doors.grpcAddress, path, frame(bytes));
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
+interface BadRequest {
+  name: string;
+  body: Uint8Array;
+  headers?: Record<string, string>;
+  code?: number;
+  codeName?: string;
+  text: string | RegExp;
+  /** What the details name. */
+  field?: string;
+}
+const badRequests: BadRequest[] = [
+  {
+    name: "bytes that are no protobuf",
+    body: frame(Buffer.from([0xff, 0xff, 0xff])),
+    text: /^the request is not a valid tribe\.v1\.SendMessageRequest: /,
+  },
+  {
+    name: "a string that is not UTF-8",
+    body: frame(withByte(message("Hel?o"), "?", 0xc3)),
     text: "content[0].text: must be valid UTF-8",
     field: "content[0].text",
-  });
-});
-
-test("a map's value that is not UTF-8 is named", async () => {
-  const bytes = Buffer.from(
-    toBinary(
-      SendMessageRequestSchema,
-      create(SendMessageRequestSchema, {
-        content: [{ part: { case: "text", value: "Hello" } }],
-        metadata: { color: "gr?y" },
-      }),
-    ),
-  );
-  bytes[bytes.indexOf("?")] = 0xff;
-  const response = await callRaw(doors.grpcAddress, path, frame(bytes));
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
+  },
+  {
+    name: "a map's value that is not UTF-8",
+    body: frame(withByte(withMetadata, "?", 0xff)),
     text: 'metadata["color"]: must be valid UTF-8',
     field: 'metadata["color"]',
-  });
-});
-
-test("the character U+0000 is named", async () => {
-  const response = await callRaw(doors.grpcAddress, path, frame(message("Hel\0lo")));
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
+  },
+  {
+    name: "the character U+0000",
+    body: frame(message("Hel\0lo")),
     text: /^content\[0\]\.text: must not contain the character U\+0000/,
     field: "content[0].text",
-  });
-});
-
-test("a broken rule is named", async () => {
-  const response = await callRaw(doors.grpcAddress, path, frame(Buffer.alloc(0)));
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
-    text: /^content: /,
+  },
+  {
+    name: "a broken rule",
+    body: frame(Buffer.alloc(0)),
+    text: /^content: must contain at least 1 item/,
     field: "content",
-  });
-});
-
-test("a message that is too large", async () => {
-  const response = await callRaw(doors.grpcAddress, path, frame(message("x".repeat(100_001))));
-  expectRefused(response, {
+  },
+  {
+    name: "a message that is too large",
+    body: frame(message("x".repeat(maxMessageBytes))),
     code: 8,
-    name: "RESOURCE_EXHAUSTED",
-    text: "the request is larger than 100000 bytes; send less",
-  });
-});
-
-test("a message that is too large once it is decompressed", async () => {
-  const body = frame(gzipSync(message("x".repeat(100_001))), 1);
-  const response = await callRaw(doors.grpcAddress, path, body, { "grpc-encoding": "gzip" });
-  expectRefused(response, {
+    codeName: "RESOURCE_EXHAUSTED",
+    text: tooLarge,
+  },
+  {
+    name: "a message that is too large once it is decompressed",
+    body: frame(gzipSync(message("x".repeat(maxMessageBytes))), 1),
+    headers: gzip,
     code: 8,
-    name: "RESOURCE_EXHAUSTED",
-    text: "the request is larger than 100000 bytes; send less",
-  });
-});
+    codeName: "RESOURCE_EXHAUSTED",
+    text: tooLarge,
+  },
+  {
+    name: "a message that is not compressed as it says",
+    body: frame(message("Hello"), 1),
+    headers: gzip,
+    text: "the request is not compressed as its grpc-encoding says",
+  },
+  {
+    name: "an encoding that is not known",
+    body: frame(message("Hello"), 1),
+    headers: { "grpc-encoding": "zstd" },
+    code: 12,
+    codeName: "UNIMPLEMENTED",
+    text: /zstd/,
+  },
+  {
+    name: "a frame that ends too early",
+    body: frame(message("Hello")).subarray(0, 9),
+    text: "no whole request message was sent",
+  },
+  {
+    name: "two messages where one is expected",
+    body: Buffer.concat([frame(message("Hello")), frame(message("again"))]),
+    code: 12,
+    codeName: "UNIMPLEMENTED",
+    text: "more than one request was sent",
+  },
+  {
+    name: "a deadline that is not one",
+    body: frame(message("Hello")),
+    headers: { "grpc-timeout": "soon" },
+    text: /grpc-timeout.*"soon"/,
+  },
+];
+
+test.each(badRequests)(
+  "$name: the code, a clear text and the request id, and no handler is called",
+  async ({ body, headers, code = 3, codeName = "INVALID_ARGUMENT", text, field }) => {
+    const response = await callRaw(doors.grpcAddress, path, body, headers);
+    expect(response.trailers["grpc-status"]).toBe(String(code));
+    const { message, ...status } = statusOf(response);
+    expect(status).toMatchObject({ code });
+    expect(message).toMatch(text);
+    const requestId = response.headers["x-request-id"];
+    expect(requestId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(detailsOf(statusOf(response))).toMatchObject({
+      ErrorInfo: { domain: "tribe" },
+      RequestInfo: { requestId },
+      ...(field ? { BadRequest: { fieldViolations: [{ field }] } } : {}),
+    });
+    expect(doors.handled).toEqual([]);
+    expect(doors.log).toMatchObject([
+      { door: "grpc", rpc: path.slice(1), code: codeName, requestId },
+    ]);
+  },
+);
 
 test("a compressed message", async () => {
   const body = frame(gzipSync(message("Hello")), 1);
-  const response = await callRaw(doors.grpcAddress, path, body, { "grpc-encoding": "gzip" });
+  const response = await callRaw(doors.grpcAddress, path, body, gzip);
   expect(response.trailers["grpc-status"]).toBe("0");
   expect(doors.handled).toEqual(["SendMessage"]);
-});
-
-test("a message that is not compressed as it says", async () => {
-  const body = frame(message("Hello"), 1);
-  const response = await callRaw(doors.grpcAddress, path, body, { "grpc-encoding": "gzip" });
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
-    text: "the request is not compressed as its grpc-encoding says",
-  });
-});
-
-test("an encoding that is not known", async () => {
-  const body = frame(message("Hello"), 1);
-  const response = await callRaw(doors.grpcAddress, path, body, { "grpc-encoding": "zstd" });
-  expectRefused(response, { code: 12, name: "UNIMPLEMENTED", text: /zstd/ });
-});
-
-test("a frame that ends too early", async () => {
-  const response = await callRaw(doors.grpcAddress, path, frame(message("Hello")).subarray(0, 9));
-  expectRefused(response, {
-    code: 3,
-    name: "INVALID_ARGUMENT",
-    text: "no whole request message was sent",
-  });
-});
-
-test("two messages where one is expected", async () => {
-  const body = Buffer.concat([frame(message("Hello")), frame(message("again"))]);
-  const response = await callRaw(doors.grpcAddress, path, body);
-  expectRefused(response, {
-    code: 12,
-    name: "UNIMPLEMENTED",
-    text: "more than one request was sent",
-  });
-});
-
-test("a deadline that is not one", async () => {
-  const response = await callRaw(doors.grpcAddress, path, frame(message("Hello")), {
-    "grpc-timeout": "soon",
-  });
-  expectRefused(response, { code: 3, name: "INVALID_ARGUMENT", text: /grpc-timeout.*"soon"/ });
 });
 
 test.each(["720H", "99999999H", "2592000S"])("a deadline of %s is not over", async (timeout) => {
