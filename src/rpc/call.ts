@@ -26,6 +26,8 @@ export interface Call {
   readonly requestId: string;
   /** `grpc`, `connect`, `grpc-web`, `rest`; `http` until a route is known. */
   door: string;
+  /** Where it came from: an IP address, or empty. */
+  readonly address: string;
   /** When it came, in milliseconds of the monotonic clock. */
   readonly startedAt: number;
   facts: CallFacts | undefined;
@@ -39,10 +41,15 @@ export const callKey = createContextKey<Call | undefined>(undefined, {
 });
 
 /** Begins the record of a call. `givenId` is the caller's `x-request-id`, if there is one. */
-export function createCall(door: string, givenId: string | null | undefined): Call {
+export function createCall(
+  door: string,
+  givenId: string | null | undefined,
+  address: string = "",
+): Call {
   return {
     requestId: acceptRequestId(givenId),
     door,
+    address,
     startedAt: performance.now(),
     facts: undefined,
     logged: false,

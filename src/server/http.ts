@@ -78,7 +78,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     // Everyone behind reads the same id; on the raw response it survives a hijacked reply.
     request.raw.headers["x-request-id"] = request.id;
     reply.raw.setHeader("x-request-id", request.id);
-    request.call = createCall("http", request.id);
+    request.call = createCall("http", request.id, request.ip);
     reply.raw.once("close", () => {
       if (request.call.logged) return;
       // The abort that this event causes is logged by the interceptors first.

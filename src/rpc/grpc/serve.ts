@@ -61,7 +61,7 @@ export function serveCall(
     start({
       onReceiveMetadata(metadata) {
         headers = headersFromMetadata(metadata);
-        call = createCall("grpc", headers.get("x-request-id"));
+        call = createCall("grpc", headers.get("x-request-id"), addressOf(grpc.getPeer()));
         reply = createReply(grpc, {
           call,
           logRefusal: (error) => door.logRefusal(call, path, error),
@@ -133,4 +133,10 @@ function timeout(grpc: ServerInterceptingCallInterface, limit: number): number {
 
 async function* once(message: Message): AsyncIterable<Message> {
   yield message;
+}
+
+/** `127.0.0.1:41234` and `[::1]:41234` without their ports. */
+function addressOf(peer: string): string {
+  const end = peer.lastIndexOf(":");
+  return end < 0 ? peer : peer.slice(0, end).replace(/^\[|\]$/g, "");
 }
