@@ -74,18 +74,26 @@ export declare type AuditEvent = Message<"tribe.v1.AuditEvent"> & {
   requestId: string;
 
   /**
-   * Where it came from.
+   * Where it came from. Empty when it was erased, with its user or by its age.
    *
    * @generated from field: string address = 9;
    */
   address: string;
 
   /**
-   * Hash of this event and its predecessor's hash, hexadecimal.
+   * Keyed hash of this event, its place and its predecessor's hash, hexadecimal.
    *
    * @generated from field: string hash = 10;
    */
   hash: string;
+
+  /**
+   * What more there is to know, for example which fields were changed. Erased
+   * like the address.
+   *
+   * @generated from field: map<string, string> facts = 11;
+   */
+  facts: { [key: string]: string };
 };
 
 /**
