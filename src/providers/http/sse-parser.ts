@@ -44,7 +44,7 @@ export function createSseParser(onEvent: EventHandler, options: SseParserOptions
 
   function push(chunk: Buffer): void {
     const end = lastLineEnd(chunk);
-    if (end < 0) {
+    if (end <= 0) {
       keep(chunk);
       return;
     }
@@ -133,12 +133,12 @@ function valueAt(text: string, index: number): number {
 }
 
 /**
- * The index after the last line end, or -1. A CR at the very end is left for the
+ * The index after the last line end, or 0. A CR at the very end is left for the
  * next piece, because the LF of the same line end may follow.
  */
 function lastLineEnd(chunk: Buffer): number {
   const lf = chunk.lastIndexOf(LF);
   if (lf === chunk.length - 1) return lf + 1;
   const cr = chunk.length > 1 ? chunk.lastIndexOf(CR, chunk.length - 2) : -1;
-  return Math.max(lf, cr) + 1 || -1;
+  return Math.max(lf, cr) + 1;
 }
