@@ -27,6 +27,8 @@ import { sendEvents } from "./send-events.ts";
 export interface ReceivedRequest {
   wire: "openai" | "anthropic";
   headers: IncomingHttpHeaders;
+  /** Tells connections apart. */
+  remotePort: number | undefined;
   body: Readonly<Record<string, unknown>>;
   /** What it would put on the bill: unset while the answer is not wholly sent. */
   billed?: ReplyUsage;
@@ -95,7 +97,13 @@ export async function startProviderServer(
       return;
     }
     const body = JSON.parse(await readBody(request)) as Record<string, unknown>;
-    const entry: ReceivedRequest = { wire, headers: request.headers, body, aborted: false };
+    const entry: ReceivedRequest = {
+      wire,
+      headers: request.headers,
+      remotePort: request.socket.remotePort,
+      body,
+      aborted: false,
+    };
     calls += 1;
     requests.push(entry);
     if (requests.length > journalSize) requests.shift();
