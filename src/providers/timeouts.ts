@@ -42,8 +42,12 @@ export async function answerInTime(
     const now = performance.now();
     const wait = dueTime() - now;
     // Timers may fire up to a millisecond early.
-    if (wait > 1) timer = setTimeout(onTimer, wait);
+    if (wait > 1) timer = arm(wait);
     else controller.abort(overdue(now));
+  }
+  /** Never sleeps longer than content may stay away: it may begin and stop meanwhile. */
+  function arm(wait: number) {
+    return setTimeout(onTimer, Math.min(wait, timeouts.idleMs));
   }
   function dueTime(): number {
     const next = lastContent === 0 ? begin + timeouts.firstTokenMs : lastContent + timeouts.idleMs;
@@ -68,7 +72,7 @@ export async function answerInTime(
     },
     usage: (usage) => sink.usage(usage),
   };
-  let timer = setTimeout(onTimer, dueTime() - begin);
+  let timer = arm(dueTime() - begin);
   signal.addEventListener("abort", onAbort);
   try {
     return await provider.answer(request, watched, controller.signal);

@@ -13,15 +13,9 @@ import {
 import type { AddressInfo } from "node:net";
 import type { Answer } from "./answer.ts";
 import { tokensOf } from "./answer.ts";
-import {
-  anthropicError,
-  anthropicErrorEvent,
-  anthropicEvents,
-  anthropicUnary,
-} from "./anthropic-wire.ts";
-import { openaiError, openaiErrorEvent, openaiEvents, openaiUnary } from "./openai-wire.ts";
 import type { Reply, ReplyUsage } from "./reply.ts";
 import { sendEvents } from "./send-events.ts";
+import { WIRES } from "./wires.ts";
 
 /** A call that the server received. */
 export interface ReceivedRequest {
@@ -61,21 +55,6 @@ export interface ProviderServerOptions {
 
 const PLAIN_REPLY: Reply = {
   text: "This is a plain good answer that comes in twenty small pieces so that streaming can be seen by every test.",
-};
-
-const WIRES = {
-  openai: {
-    events: openaiEvents,
-    unary: openaiUnary,
-    error: openaiError,
-    errorEvent: openaiErrorEvent,
-  },
-  anthropic: {
-    events: anthropicEvents,
-    unary: anthropicUnary,
-    error: anthropicError,
-    errorEvent: anthropicErrorEvent,
-  },
 };
 
 export async function startProviderServer(

@@ -30,6 +30,10 @@ export async function sendEvents(
     if (bytesPerWrite === undefined) response.write(event);
     else await writeInPieces(response, Buffer.from(event), bytesPerWrite);
   }
+  if (hang === events.length) {
+    await keepAlive(response, reply.keepAliveMs);
+    return true;
+  }
   response.end();
   return true;
 }
