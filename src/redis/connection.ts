@@ -7,6 +7,8 @@ export interface RedisConnection {
   connect(): Promise<unknown>;
   /** `key` names the node in a cluster; without it, any node. */
   send(key: string | undefined, args: string[]): Promise<unknown>;
+  /** Also after each time that the connection was lost. Rejects while there is none. */
+  subscribe(channel: string, onMessage: (message: string) => void): Promise<unknown>;
   isReady(): boolean;
   /** Waits for the answers that are due. */
   close(): Promise<unknown>;
@@ -51,6 +53,7 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
       return {
         connect: () => client.connect(),
         send: (_key, args) => client.sendCommand(args),
+        subscribe: (channel, onMessage) => client.subscribe(channel, onMessage),
         isReady: () => client.isReady,
         close: () => client.close(),
         destroy: () => client.isOpen && client.destroy(),
@@ -68,6 +71,7 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
       return {
         connect: () => sentinel.connect(),
         send: (_key, args) => sentinel.sendCommand(false, args),
+        subscribe: (channel, onMessage) => sentinel.subscribe(channel, onMessage),
         isReady: () => sentinel.isReady,
         close: () => sentinel.close(),
         destroy: () => void sentinel.destroy().catch(onError),
@@ -83,6 +87,7 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
       return {
         connect: () => cluster.connect(),
         send: (key, args) => cluster.sendCommand(key, false, args),
+        subscribe: (channel, onMessage) => cluster.subscribe(channel, onMessage),
         isReady: () => cluster.isReady,
         close: () => cluster.close(),
         destroy: () => cluster.destroy(),

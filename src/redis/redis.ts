@@ -11,6 +11,13 @@ export interface Redis {
    * UNAVAILABLE while there is no connection; an error that Redis answers is thrown as it is.
    */
   command<Reply = unknown>(key: string, args: string[]): Promise<Reply>;
+  /**
+   * Gives the messages of a channel from as soon as there is a connection. What is sent while
+   * there is none is missed: whoever must know sends itself messages, and sees them stay away.
+   */
+  subscribe(channel: string, onMessage: (message: string) => void): void;
+  /** Sends a message to all who subscribe to the channel now. */
+  publish(channel: string, message: string): Promise<void>;
   /** Resolves when Redis answers within `timeoutMs` (default 1,000). */
   ping(timeoutMs?: number): Promise<void>;
   /** Whether there is a connection. */
@@ -64,6 +71,18 @@ export function createRedis(options: RedisOptions): Redis {
     }
   }
 
+  /** Once subscribed, the client subscribes again by itself whenever it connects anew. */
+  async function keepSubscribing(channel: string, onMessage: (message: string) => void) {
+    for (let failures = 0; !state.isClosed; failures += 1) {
+      try {
+        if (connection.isReady()) return await connection.subscribe(channel, onMessage);
+      } catch (error) {
+        warnOnce(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, reconnectDelayMs(failures)).unref());
+    }
+  }
+
   /** Has its own timer: the client's ends with the sending, so a server that hangs would not meet it. */
   async function send(key: string | undefined, args: string[], timeoutMs: number) {
     if (state.isClosed || !connection.isReady()) throw redisUnavailable();
@@ -83,6 +102,11 @@ export function createRedis(options: RedisOptions): Redis {
   return {
     command: <Reply>(key: string, args: string[]) =>
       send(key, args, commandTimeoutMs) as Promise<Reply>,
+    subscribe: (channel, onMessage) => void keepSubscribing(channel, onMessage),
+    async publish(channel, message) {
+      // Not a key: in a cluster any node passes a message on to all others.
+      await send(undefined, ["PUBLISH", channel, message], commandTimeoutMs);
+    },
     async ping(timeoutMs = 1000) {
       await send(undefined, ["PING"], timeoutMs);
     },

@@ -48,6 +48,26 @@ describe("one server", () => {
     await redis.ping();
   });
 
+  it("passes messages on to all who subscribe, also after it was away", async () => {
+    const server = await startRedis();
+    const address: RedisAddress = { kind: "standalone", url: server.url };
+    const [sender, receiver] = [open({ address }), open({ address })];
+    const received: string[] = [];
+    receiver.subscribe("news", (message) => received.push(message));
+    const arrives = (message: string) =>
+      waitUntil(async () => {
+        await sender.publish("news", message).catch(() => undefined);
+        return received.includes(message);
+      }, 15_000);
+    expect(await arrives("first")).toBe(true);
+    expect(await receiver.command("k", ["GET", "k"])).toBe(null);
+    server.kill("SIGKILL");
+    expect(await waitUntil(() => !receiver.isReady(), 15_000)).toBe(true);
+    await server.start();
+    expect(await arrives("second")).toBe(true);
+    await server.stop();
+  });
+
   it("passes on an error that Redis answers", async () => {
     const redis = await connected(address);
     await redis.command("text", ["SET", "text", "not a number"]);
