@@ -1,20 +1,17 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import type {
-  Conversation,
-  ConversationService,
-  UpdateConversationRequest,
+import {
+  type ConversationService,
+  ExportFormat,
+  type UpdateConversationRequest,
 } from "../../gen/tribe/v1/conversation_pb.js";
 import { DomainError, invalidField, notFound } from "../errors.ts";
 import { requireCaller } from "../identity/caller.ts";
 import { decodePageToken, encodePageToken, type PageCursor } from "../page-token.ts";
 import { storableText } from "./content.rpc.ts";
-import type {
-  ConversationFields,
-  ConversationRepository,
-  StoredConversation,
-} from "./conversation.repository.ts";
+import type { ConversationFields, ConversationRepository } from "./conversation.repository.ts";
+import { exportConversation, jsonLines, markdown } from "./export.ts";
 import type { MessageRepository } from "./message.repository.ts";
-import { toProtoMessage, toProtoTimestamp } from "./message.rpc.ts";
+import { toProtoConversation, toProtoMessage } from "./message.rpc.ts";
 
 /** What the Conversation service is made of. */
 export interface ConversationServiceParts {
@@ -26,7 +23,8 @@ export interface ConversationServiceParts {
 const defaultPageSize = 50;
 
 /** The Conversation service: from the contract to the repositories and back. */
-export function createConversationService({ conversations, messages }: ConversationServiceParts) {
+export function createConversationService(parts: ConversationServiceParts) {
+  const { conversations, messages } = parts;
   return {
     async createConversation({ title, system, metadata }, { values }) {
       const { userId } = requireCaller(values);
@@ -122,22 +120,17 @@ export function createConversationService({ conversations, messages }: Conversat
       if (copy === "message_not_found") throw notOfThisConversation("messageId");
       return { conversation: toProtoConversation(copy) };
     },
-  } satisfies Partial<ServiceImpl<typeof ConversationService>>;
-}
 
-/** A conversation, for a caller. */
-export function toProtoConversation(stored: StoredConversation): Conversation {
-  return {
-    $typeName: "tribe.v1.Conversation",
-    conversationId: stored.conversationId,
-    title: stored.title,
-    system: stored.system ?? "",
-    metadata: stored.metadata,
-    headMessageId: stored.headMessageId ?? "",
-    createTime: toProtoTimestamp(stored.createTime),
-    updateTime: toProtoTimestamp(stored.updateTime),
-    etag: stored.etag,
-  };
+    async *exportConversation({ conversationId, format, leafMessageId }, { values }) {
+      const { userId } = requireCaller(values);
+      const writer = format === ExportFormat.MARKDOWN ? markdown : jsonLines;
+      const { contentType } = writer;
+      const request = { userId, conversationId, leafMessageId: leafMessageId || undefined };
+      for await (const data of exportConversation(parts, request, writer)) {
+        yield { contentType, data };
+      }
+    },
+  } satisfies Partial<ServiceImpl<typeof ConversationService>>;
 }
 
 /** The fields that may be changed, as a mask names them. */

@@ -1,4 +1,5 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Conversation } from "../../gen/tribe/v1/conversation_pb.js";
 import {
   FinishReason,
   type Message,
@@ -8,6 +9,7 @@ import {
 } from "../../gen/tribe/v1/message_pb.js";
 import type { TokenUsage } from "../providers/provider.ts";
 import { toProtoContent } from "./content.rpc.ts";
+import type { StoredConversation } from "./conversation.repository.ts";
 import type { StoredAnswer, StoredMessage } from "./message.ts";
 
 const roles = { user: MessageRole.USER, assistant: MessageRole.ASSISTANT };
@@ -27,6 +29,21 @@ const finishReasons = {
   cancelled: FinishReason.CANCELLED,
   error: FinishReason.ERROR,
 };
+
+/** A conversation, for a caller. */
+export function toProtoConversation(stored: StoredConversation): Conversation {
+  return {
+    $typeName: "tribe.v1.Conversation",
+    conversationId: stored.conversationId,
+    title: stored.title,
+    system: stored.system ?? "",
+    metadata: stored.metadata,
+    headMessageId: stored.headMessageId ?? "",
+    createTime: toProtoTimestamp(stored.createTime),
+    updateTime: toProtoTimestamp(stored.updateTime),
+    etag: stored.etag,
+  };
+}
 
 /** A stored message, for a caller. */
 export function toProtoMessage(stored: StoredMessage): Message {

@@ -63,6 +63,24 @@ export function createConversations({ postgres }: TestDatabase) {
           contextOf(method.forkConversation, userId),
         )
       ).conversation,
+    /** The whole file, and of what pieces it came. */
+    async exported(userId: string, request: Request<"exportConversation">) {
+      const pieces = service.exportConversation(
+        requestOf(method.exportConversation, request),
+        contextOf(method.exportConversation, userId),
+      );
+      const data: Uint8Array[] = [];
+      const contentTypes = new Set<string>();
+      for await (const piece of pieces) {
+        data.push(piece.data);
+        contentTypes.add(piece.contentType);
+      }
+      return {
+        text: Buffer.concat(data).toString(),
+        contentTypes: [...contentTypes],
+        sizes: data.map(({ length }) => length),
+      };
+    },
     /** A stored turn that says `text` and is answered `text!`. */
     async turn(userId: string, text: string, changes: Partial<TurnOpening> = {}) {
       const asked = opening(userId, { content: [{ type: "text", text }], ...changes });
