@@ -1,5 +1,7 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 // Plain JavaScript that any Node reads: an old one is told so, instead of stumbling over TypeScript.
+import { fileURLToPath } from "node:url";
+
 const [major] = process.versions.node.split(".").map(Number);
 if (major < 24) {
   process.stderr.write(
@@ -9,4 +11,7 @@ if (major < 24) {
   );
   process.exit(1);
 }
+// Types are stripped and code is compiled once, not at every start; where nothing can be written, as before.
+const { enableCompileCache } = await import("node:module");
+enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/tribe", import.meta.url)));
 await import("../src/main.ts");

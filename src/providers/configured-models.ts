@@ -1,7 +1,10 @@
+import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { createAnthropicProvider } from "./anthropic/anthropic-provider.ts";
 import { BUILT_IN_CATALOG } from "./built-in-catalog.ts";
+import type { Catalog } from "./catalog.ts";
 import { createDemoProvider } from "./demo/demo-provider.ts";
+import { parseModelsFile } from "./models-file.ts";
 import { createModels, type Models } from "./models.ts";
 import { createOpenAIProvider } from "./openai/openai-provider.ts";
 import type { ClosableProvider, Provider } from "./provider.ts";
@@ -31,7 +34,7 @@ export function createConfiguredModels(config: Config["providers"]): ConfiguredM
   const providers: Provider[] = demo ? [...closable, createDemoProvider()] : closable;
   const models = createModels({
     providers,
-    catalog: BUILT_IN_CATALOG,
+    catalog: config.modelsFile === undefined ? BUILT_IN_CATALOG : readModelsFile(config.modelsFile),
     defaultModel: config.defaultModel,
   });
   return {
@@ -40,4 +43,15 @@ export function createConfiguredModels(config: Config["providers"]): ConfiguredM
       await Promise.all(closable.map((provider) => provider.close()));
     },
   };
+}
+
+/** The operator's own catalogue. Throws an Error that names the file or lists the faults in it. */
+function readModelsFile(path: string): Catalog {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Error(`MODELS_FILE ${path} cannot be read`, { cause: error });
+  }
+  return parseModelsFile(text);
 }
