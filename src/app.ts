@@ -149,7 +149,8 @@ async function assemble(
     host: config.http.host,
     httpPort: config.http.port,
     grpcPort: config.grpc.port,
-    drainMs: config.shutdownTimeoutMs,
+    // A little longer than runs get: the last event of a stopped run still reaches its followers.
+    drainMs: config.shutdownTimeoutMs + 2000,
     addRoutes(fastify, interceptors) {
       addRestRoutes(fastify, { routes, interceptors, logger });
     },
@@ -169,8 +170,7 @@ async function assemble(
     },
     async close() {
       health.drain();
-      await server.close();
-      await chat.close(config.shutdownTimeoutMs);
+      await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
       health.stop();
       await redis?.close();
       await postgres.close();

@@ -1,3 +1,4 @@
+import { unavailable } from "../errors.ts";
 import { createLiveRun, type LiveRun } from "./run.ts";
 
 /** How many ended runs stay in memory for followers that come back; older ones are read from the database. */
@@ -5,6 +6,8 @@ const keptEndedRuns = 256;
 
 /** The runs that this process makes, and the last ones that it made. */
 export interface Runs {
+  /** Throws UNAVAILABLE once the process drains: who asks is told before anything is stored. */
+  admit(): void;
   /** Makes a run and lets `generate` fill it, which must not reject. Nobody waits for it here. */
   start(runId: string, userId: string, generate: (run: LiveRun) => Promise<void>): LiveRun;
   /** A run of this user, while it lives and a little longer. */
@@ -30,15 +33,23 @@ export function createRuns(): Runs {
     }
   }
 
+  let draining = false;
+  let interrupting = false;
   function interruptAll(): void {
+    interrupting = true;
     for (const { run } of generating.values()) run.stop("interrupted");
   }
 
   return {
+    admit() {
+      if (draining) throw unavailable("SHUTTING_DOWN", "the server is shutting down; try again");
+    },
     start(runId, userId, generate) {
       const run = createLiveRun(runId, userId);
       const generated = generate(run).finally(() => retire(run));
       generating.set(runId, { run, generated });
+      // Admitted before the drain, opened after its end.
+      if (interrupting) run.stop("interrupted");
       return run;
     },
     find(runId, userId) {
@@ -47,6 +58,7 @@ export function createRuns(): Runs {
     },
     inFlight: () => generating.size,
     async drain(limitMs) {
+      draining = true;
       const timer = setTimeout(interruptAll, limitMs);
       while (generating.size > 0) {
         await Promise.all([...generating.values()].map(({ generated }) => generated));

@@ -35,6 +35,7 @@ export function createTurn({ finder, models, repository, runs, generate }: TurnP
     const earlier = request.idempotencyKey && (await finder.findEarlier(request, caller));
     if (earlier) return earlier;
 
+    runs.admit();
     const choice = models.resolve(request.model);
     const question = { content: request.content, tokens: estimateContentTokens(request.content) };
     const limits = windowLimits(choice, request.parameters);
