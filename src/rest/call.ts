@@ -25,6 +25,9 @@ export interface Call {
   readonly query: string;
 }
 
+/** The content type of every JSON answer. */
+export const jsonContentType = "application/json; charset=utf-8";
+
 /** Aborts a context when its call is over; one object, because stack traces cost. */
 const callIsOver = new ConnectError("the call is over", Code.Canceled);
 
@@ -90,6 +93,6 @@ export function sendError(
   reply
     .code(httpStatus)
     .header("cache-control", "no-store")
-    .type("application/json")
+    .type(jsonContentType)
     .send(JSON.stringify(status));
 }

@@ -49,6 +49,8 @@ export async function fastifyRest(instance: FastifyInstance, options: RestOption
   }
   // Bodies are read by the endpoint that knows what they are.
   instance.removeAllContentTypeParsers();
+  // (JSON is named beside all others because Fastify finds it faster so.)
+  instance.addContentTypeParser("application/json", (_request, _payload, done) => done(null));
   instance.addContentTypeParser("*", (_request, _payload, done) => done(null));
   instance.setErrorHandler((error, request, reply) => {
     sendError(asHttpError(error), { request, reply }, serving);
@@ -88,7 +90,7 @@ export async function fastifyRest(instance: FastifyInstance, options: RestOption
     };
     switch (match.target.rule.method.methodKind) {
       case "unary":
-        void serveUnary(call, serving);
+        serveUnary(call, serving);
         break;
       case "client_streaming":
         void serveRequestStream(call, serving);

@@ -23,15 +23,19 @@ export function hasBody(headers: IncomingHttpHeaders): boolean {
  * `maxBytes` (0 means 0), 415 for an unknown encoding, INVALID_ARGUMENT for
  * broken compression, CANCELLED if the client goes away.
  */
-export async function readBytes(
+export function readBytes(
   stream: Readable,
   headers: IncomingHttpHeaders,
   maxBytes: number,
 ): Promise<Buffer> {
-  const decompress = decompressorOf(headers["content-encoding"]);
-  if (Number(headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  const bytes = await collect(stream, maxBytes);
-  return decompress === undefined ? bytes : decompress(bytes, maxBytes);
+  try {
+    const decompress = decompressorOf(headers["content-encoding"]);
+    if (Number(headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+    const bytes = collect(stream, maxBytes);
+    return decompress === undefined ? bytes : bytes.then((raw) => decompress(raw, maxBytes));
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
 }
 
 function collect(stream: Readable, maxBytes: number): Promise<Buffer> {

@@ -32,8 +32,11 @@ interface Node<Target> {
   one: Node<Target> | undefined;
   rest: Node<Target> | undefined;
   /** Targets of the templates that end here, by verb and HTTP method. */
-  readonly ends: Map<string, Map<string, Target>>;
+  readonly ends: Map<string, Targets<Target>>;
 }
+
+/** Targets by HTTP method. */
+type Targets<Target> = Map<string, Target>;
 
 /** A path, split for matching. */
 interface SplitPath {
@@ -65,42 +68,46 @@ export function createRouter<Target>(routes: readonly Route<Target>[]): Router<T
     if (template.verb !== "") verbs.add(template.verb);
   }
 
-  /** The ways to read a path: its last colon starts a verb, or belongs to the segment. */
-  function* readings(path: string): Generator<SplitPath> {
-    const segments = path.slice(1).split("/");
-    const last = segments.at(-1) ?? "";
+  /** The path with its last colon read as the start of a verb. Undefined if no rule has that verb. */
+  function withVerb(segments: readonly string[]): SplitPath | undefined {
+    const end = segments.length - 1;
+    const last = segments[end] ?? "";
     const colon = last.lastIndexOf(":");
-    if (colon !== -1) {
-      const verb = decodePercent(last.slice(colon + 1));
-      if (verb !== undefined && verbs.has(verb)) {
-        yield { segments: segments.with(segments.length - 1, last.slice(0, colon)), verb };
-      }
-    }
-    yield { segments, verb: "" };
+    if (colon === -1) return undefined;
+    const verb = decodePercent(last.slice(colon + 1));
+    if (verb === undefined || !verbs.has(verb)) return undefined;
+    return { segments: segments.with(end, last.slice(0, colon)), verb };
+  }
+
+  /** Visits the templates that fit: those with a verb go first. */
+  function search(
+    path: string,
+    found: (targets: Targets<Target>) => boolean,
+  ): SplitPath | undefined {
+    if (path.charCodeAt(0) !== 47) return undefined;
+    const segments = path.slice(1).split("/");
+    const verbal = withVerb(segments);
+    if (verbal !== undefined && visit(root, verbal, 0, found)) return verbal;
+    const plain = { segments, verb: "" };
+    return visit(root, plain, 0, found) ? plain : undefined;
   }
 
   return {
     match(httpMethod, path) {
-      if (path.charCodeAt(0) !== 47) return undefined;
-      for (const reading of readings(path)) {
-        let found: Target | undefined;
-        visit(root, reading, 0, (targets) => {
-          found = targets.get(httpMethod) ?? targets.get("*");
-          return found !== undefined;
-        });
-        if (found !== undefined) return { target: found, segments: reading.segments };
-      }
-      return undefined;
+      let target: Target | undefined;
+      const split = search(path, (targets) => {
+        target = targets.get(httpMethod) ?? targets.get("*");
+        return target !== undefined;
+      });
+      if (split === undefined || target === undefined) return undefined;
+      return { target, segments: split.segments };
     },
     allowedMethods(path) {
       const methods = new Set<string>();
-      if (path.charCodeAt(0) !== 47) return [];
-      for (const reading of readings(path)) {
-        visit(root, reading, 0, (targets) => {
-          for (const method of targets.keys()) methods.add(method);
-          return false;
-        });
-      }
+      search(path, (targets) => {
+        for (const method of targets.keys()) methods.add(method);
+        return false;
+      });
       return [...methods].sort();
     },
   };
@@ -111,7 +118,7 @@ function visit<Target>(
   node: Node<Target>,
   path: SplitPath,
   index: number,
-  found: (targets: Map<string, Target>) => boolean,
+  found: (targets: Targets<Target>) => boolean,
 ): boolean {
   const segment = path.segments[index];
   if (segment === undefined) {
