@@ -61,9 +61,18 @@ export function compileBodyReader(rule: RestRule, registry?: Registry): BodyRead
   };
 }
 
-function readMessage(desc: DescMessage, json: JsonValue, registry?: Registry): Message {
+/** Makes a message from JSON. Throws INVALID_ARGUMENT that names the field. */
+export function readMessage(
+  desc: DescMessage,
+  json: JsonValue,
+  registry?: Registry,
+  ignoreUnknownFields = false,
+): Message {
   try {
-    return fromJson(desc, json, registry === undefined ? {} : { registry });
+    return fromJson(desc, json, {
+      ignoreUnknownFields,
+      ...(registry === undefined ? {} : { registry }),
+    });
   } catch (error) {
     const problem = findJsonProblem(desc, json, registry);
     throw invalidArgument(

@@ -1,24 +1,32 @@
 /**
- * Connect, Connect GET and gRPC-Web on a Fastify instance. It does what
- * @connectrpc/connect-fastify does, except that requests which no protocol takes
- * get an error that says so instead of a bare status.
+ * Connect, Connect GET and gRPC-Web on a Fastify instance. Streams and gRPC-Web
+ * are served by Connect-ES as @connectrpc/connect-fastify does it; requests that
+ * no protocol takes get an error that says so instead of a bare status.
  */
-import { createContextValues, createConnectRouter, type Interceptor } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { createConnectRouter, createContextValues, type Interceptor } from "@connectrpc/connect";
 import {
   compressionBrotli,
   compressionGzip,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { callKey } from "../rpc/call.ts";
-import type { Routes } from "../rpc/invoke.ts";
+import { type CallEntry, logCall } from "../rpc/calls.ts";
+import { toConnectError } from "../rpc/errors.ts";
+import { collectMethods, type Routes } from "../rpc/invoke.ts";
+import { isUnaryType } from "./connect-request.ts";
+import { createConnectUnary } from "./connect-unary.ts";
+import { checkedEnvelopes, watchedResponse } from "./envelopes.ts";
 import { HttpError } from "./http-error.ts";
+import { readJson, readProtobuf } from "./read-message.ts";
 
 export interface ConnectOptions {
   routes: Routes;
   interceptors: Interceptor[];
+  /** Takes the log lines of calls that end before the interceptors see them. */
+  log(entry: CallEntry): void;
   /** The largest message, in bytes, in and out. */
   maxMessageBytes: number;
   /** The longest that a call may take, in milliseconds; the deadline of calls that bring none. */
@@ -53,39 +61,69 @@ export function addConnectRoutes(server: FastifyInstance, options: ConnectOption
     scope.addContentTypeParser("*", (_request, _payload, done) =>
       done(new HttpError(415, `this RPC takes content-type ${acceptedTypes}`)),
     );
+    const unary = new Map(
+      collectMethods(options.routes, options.interceptors)
+        .filter(({ method }) => method.methodKind === "unary")
+        .map((invocable) => [
+          `/${invocable.method.parent.typeName}/${invocable.method.name}`,
+          createConnectUnary(invocable, options),
+        ]),
+    );
     for (const handler of router.handlers) {
-      scope.all(handler.requestPath, (request, reply) =>
-        serve(handler, request, reply, options.defaultTimeoutMs),
-      );
+      const serveUnary = unary.get(handler.requestPath);
+      scope.all(handler.requestPath, async (request, reply) => {
+        request.call.door = "connect";
+        if (serveUnary && isConnectUnary(request, handler)) return serveUnary(request, reply);
+        return serve(handler, request, reply, options);
+      });
     }
   });
+}
+
+function isConnectUnary({ method, raw }: FastifyRequest, handler: UniversalHandler): boolean {
+  if (method === "POST") return isUnaryType(raw.headers["content-type"]);
+  return method === "GET" && handler.allowedMethods.includes("GET");
 }
 
 async function serve(
   handler: UniversalHandler,
   request: FastifyRequest,
   reply: FastifyReply,
-  defaultTimeoutMs: number,
-): Promise<unknown> {
-  const { raw } = request;
-  const web = raw.headers["content-type"]?.startsWith("application/grpc-web");
-  request.call.door = web ? "grpc-web" : "connect";
-  if (web) limitTimeout(raw.headers, "grpc-timeout", grpcTimeoutMs, defaultTimeoutMs, "m");
-  else limitTimeout(raw.headers, "connect-timeout-ms", Number, defaultTimeoutMs, "");
-
-  const contextValues = createContextValues().set(callKey, request.call);
-  const response = await handler(
-    universalRequestFromNodeRequest(raw, reply.raw, undefined, contextValues),
-  );
-  if (!response.body && response.status >= 400) throw refusal(response.status, handler, request);
-  reply.hijack();
-  try {
-    await universalResponseToNodeResponse(response, reply.raw);
-  } catch {
-    // The caller went away while it was written to; the call's own log line says so.
-    reply.raw.destroy();
+  options: ConnectOptions,
+): Promise<void> {
+  const { raw, call } = request;
+  const { headers } = raw;
+  const contentType = headers["content-type"] ?? "";
+  const limitMs = options.defaultTimeoutMs;
+  if (contentType.startsWith("application/grpc-web")) {
+    call.door = "grpc-web";
+    limitTimeout(headers, "grpc-timeout", grpcTimeoutMs, `${limitMs}m`, limitMs);
+  } else {
+    limitTimeout(headers, "connect-timeout-ms", Number, String(limitMs), limitMs);
   }
-  return reply;
+  const contextValues = createContextValues().set(callKey, call);
+  const universal = universalRequestFromNodeRequest(raw, reply.raw, undefined, contextValues);
+  const body = universal.body as AsyncIterable<Uint8Array>;
+  const read = contentType.includes("+json") ? readJson : readProtobuf;
+  universal.body = checkedEnvelopes(body, options.maxMessageBytes, (message) => {
+    try {
+      read(handler.method.input, message);
+    } catch (reason) {
+      throw toConnectError(reason, call.requestId);
+    }
+  });
+  const response = await handler(universal);
+  if (!response.body) {
+    if (response.status >= 400) throw refusal(response.status, handler, request);
+  } else if (call.door === "grpc-web") {
+    response.body = watchedResponse(response.body, (error) => {
+      const rpc = `${handler.service.typeName}/${handler.method.name}`;
+      logCall(options.log, call, rpc, toConnectError(error, call.requestId));
+    });
+  }
+  reply.hijack();
+  // It never resolves, and rejects when the caller goes away, which the call's own log line tells.
+  universalResponseToNodeResponse(response, reply.raw).catch(() => reply.raw.destroy());
 }
 
 /** Why no protocol took the request. */
@@ -111,12 +149,12 @@ function limitTimeout(
   headers: Record<string, string | string[] | undefined>,
   name: string,
   parse: (text: string) => number,
+  limit: string,
   limitMs: number,
-  unit: string,
 ): void {
   const given = headers[name];
   // What is not a number stays as it is: Connect refuses it.
-  if (given === undefined || parse(String(given)) > limitMs) headers[name] = `${limitMs}${unit}`;
+  if (given === undefined || parse(String(given)) > limitMs) headers[name] = limit;
 }
 
 const unitMs: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };

@@ -31,6 +31,8 @@ export interface HttpServerOptions {
   maxMessageBytes: number;
   /** The longest that a call may take, in milliseconds; the deadline of calls that bring none. */
   defaultTimeoutMs: number;
+  /** A whole request must have come within this time, in milliseconds. */
+  requestTimeoutMs: number;
   /** Aborts what still runs when the server ends. */
   shutdownSignal: AbortSignal;
   /** Adds routes beside Connect's: REST, documentation, static files. */
@@ -40,8 +42,8 @@ export interface HttpServerOptions {
 /** All headers must have come within this time, and be no larger than this. */
 const headersTimeoutMs = 10_000;
 const maxHeaderBytes = 32 * 1024;
-/** A whole request must have come within this time: a body of 16 MiB at 2 Mbit/s. */
-const requestTimeoutMs = 70_000;
+/** How often slow connections are looked for; Node's own 30 s would let them be. */
+const slowCheckMs = 1000;
 /** Longer than the 60 s of common load balancers, so that they close first. */
 const keepAliveTimeoutMs = 75_000;
 
@@ -50,11 +52,15 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { log } = options;
   const server = Fastify({
     bodyLimit: options.maxMessageBytes,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     // Silence for longer than any call may take: the caller has stopped reading, or is gone.
     connectionTimeout: options.defaultTimeoutMs + 30_000,
-    http: { headersTimeout: headersTimeoutMs, maxHeaderSize: maxHeaderBytes },
+    http: {
+      headersTimeout: Math.min(headersTimeoutMs, options.requestTimeoutMs),
+      maxHeaderSize: maxHeaderBytes,
+      connectionsCheckingInterval: slowCheckMs,
+    },
     forceCloseConnections: "idle",
     return503OnClosing: false,
     genReqId: (request) => acceptRequestId(single(request.headers["x-request-id"])),

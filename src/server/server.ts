@@ -37,6 +37,8 @@ export interface ServerParts {
   maxMessageBytes?: number;
   /** The longest that a call may take, in milliseconds. Default: 10 minutes. */
   defaultTimeoutMs?: number;
+  /** A whole HTTP request must have come within this time, in milliseconds. Default: 70 seconds. */
+  requestTimeoutMs?: number;
   /** How long calls may still run when the server ends, in milliseconds. Default: 10 seconds. */
   drainMs?: number;
   /** Adds routes of other kinds to the HTTP port. */
@@ -51,12 +53,21 @@ export interface Server {
   callsInFlight(): number;
 }
 
-const defaults = { maxMessageBytes: 16 * 1024 * 1024, defaultTimeoutMs: 600_000, drainMs: 10_000 };
+const defaults = {
+  maxMessageBytes: 16 * 1024 * 1024,
+  defaultTimeoutMs: 600_000,
+  // 16 MiB at 2 Mbit/s.
+  requestTimeoutMs: 70_000,
+  drainMs: 10_000,
+};
 
 /** Makes both listeners; nothing listens yet. */
 export function createServer(parts: ServerParts): Server {
   const { host, logger, readiness } = parts;
-  const { maxMessageBytes, defaultTimeoutMs, drainMs } = { ...defaults, ...parts };
+  const { maxMessageBytes, defaultTimeoutMs, requestTimeoutMs, drainMs } = {
+    ...defaults,
+    ...parts,
+  };
   const log = createCallLog(logger);
   const calls = createCallInterceptor({ log });
   const validation = createValidationInterceptor();
@@ -84,6 +95,7 @@ export function createServer(parts: ServerParts): Server {
     log,
     maxMessageBytes,
     defaultTimeoutMs,
+    requestTimeoutMs,
     shutdownSignal: shutdown.signal,
     addRoutes: (server) => parts.addRoutes?.(server, interceptors),
   });
