@@ -21,7 +21,6 @@ import { createPostgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
-import { addRestRoutes } from "./server/rest.ts";
 import { createServer } from "./server/server.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
@@ -151,9 +150,6 @@ async function assemble(
     grpcPort: config.grpc.port,
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
-    addRoutes(fastify, interceptors) {
-      addRestRoutes(fastify, { routes, interceptors, logger });
-    },
   });
 
   return {

@@ -31,6 +31,8 @@ export interface Call {
   /** When it came, in milliseconds of the monotonic clock. */
   readonly startedAt: number;
   facts: CallFacts | undefined;
+  /** Whether the interceptors have it: then they write its log line. */
+  served: boolean;
   /** Whether its log line is written. */
   logged: boolean;
 }
@@ -52,6 +54,7 @@ export function createCall(
     address,
     startedAt: performance.now(),
     facts: undefined,
+    served: false,
     logged: false,
   };
 }

@@ -36,54 +36,68 @@ export interface CallInterceptorOptions {
   log(entry: CallEntry): void;
 }
 
-/** The outermost interceptor and a count of the calls that it sees. */
+/** The outermost interceptor and the calls that it sees. */
 export interface CallInterceptor {
   interceptor: Interceptor;
   /** Calls being served now. */
   inFlight(): number;
+  /** Ends all calls being served, whatever their handlers do. */
+  endAll(reason: unknown): void;
 }
 
 type Request = UnaryRequest | StreamRequest;
 type Response = UnaryResponse | StreamResponse;
+type GiveUp = (reason: unknown) => void;
 
 /** Makes the interceptor that must come first in every chain. */
 export function createCallInterceptor({ log }: CallInterceptorOptions): CallInterceptor {
-  let inFlight = 0;
-
-  function end(call: Call, request: Request, error: ConnectError | undefined, messages?: number) {
-    inFlight -= 1;
-    logCall(log, call, rpcName(request), error, messages);
-  }
+  const active = new Set<GiveUp>();
 
   const interceptor: Interceptor = (next) =>
     async function serve(request): Promise<Response> {
       const call = callOf(request);
-      inFlight += 1;
+      call.served = true;
+      const { signal } = request;
       let response: Response;
       try {
-        response = await beforeDeadline(next(request), request.signal);
+        response = await untilGivenUp(next(request), signal, active);
       } catch (reason) {
-        const error = toConnectError(reason, call.requestId, request.signal);
-        end(call, request, error);
+        const error = toConnectError(reason, call.requestId, signal);
+        logCall(log, call, rpcName(request), error);
         throw error;
       }
       if (!response.stream) {
-        end(call, request, undefined);
+        logCall(log, call, rpcName(request), undefined);
         return response;
       }
-      const message = followStream(
-        response.message,
-        call.requestId,
-        request.signal,
-        (error, messages) => end(call, request, error, messages),
-      );
+      const message = followStream(response.message, {
+        signal,
+        active,
+        requestId: call.requestId,
+        onEnd: (error, messages) => logCall(log, call, rpcName(request), error, messages),
+      });
       return { ...response, message };
     };
-  return { interceptor, inFlight: () => inFlight };
+  return {
+    interceptor,
+    inFlight: () => active.size,
+    endAll(reason) {
+      for (const giveUp of active) giveUp(reason);
+    },
+  };
 }
 
-/** Writes a call's log line, once. */
-export function logCall(
+/** Writes the log line of a call that ended before the interceptors saw it. */
+export function logRefusal(
+  log: (entry: CallEntry) => void,
+  call: Call,
+  rpc: string,
+  error: ConnectError | undefined,
+): void {
+  if (!call.served) logCall(log, call, rpc, error);
+}
+
+function logCall(
   log: (entry: CallEntry) => void,
   call: Call,
   rpc: string,
@@ -128,65 +142,80 @@ function rpcName({ method }: Request): string {
 }
 
 /**
- * Gives the call up when its signal aborts. The signal also aborts when the
- * caller has left; then nobody waits for the answer, and the handler, which
- * finishes on its own, has nobody to tell.
+ * Gives the call up when its signal aborts, at its deadline or because the caller
+ * has left; then nobody waits for the answer, and the handler, which finishes on
+ * its own, has nobody to tell.
  */
-function beforeDeadline(pending: Promise<Response>, signal: AbortSignal): Promise<Response> {
+function untilGivenUp(
+  pending: Promise<Response>,
+  signal: AbortSignal,
+  active: Set<GiveUp>,
+): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const giveUp = () => reject(signal.reason as Error);
-    if (signal.aborted) giveUp();
-    else signal.addEventListener("abort", giveUp);
-    pending.then(
-      (response) => {
-        signal.removeEventListener("abort", giveUp);
-        return resolve(response);
-      },
-      (reason: unknown) => {
-        signal.removeEventListener("abort", giveUp);
-        reject(reason as Error);
-      },
-    );
+    const giveUp: GiveUp = (reason) => {
+      settle();
+      reject(reason as Error);
+    };
+    const onAbort = () => giveUp(signal.reason);
+    const settle = () => {
+      active.delete(giveUp);
+      signal.removeEventListener("abort", onAbort);
+    };
+    active.add(giveUp);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
+    pending.then((response) => {
+      settle();
+      return resolve(response);
+    }, giveUp);
   });
 }
 
+interface FollowOptions {
+  signal: AbortSignal;
+  active: Set<GiveUp>;
+  requestId: string;
+  onEnd(error: ConnectError | undefined, messages: number): void;
+}
+
 /**
- * Maps the errors of a response stream, ends it when the call's signal aborts and
+ * Maps the errors of a response stream, ends it when the call is given up and
  * reports its end, which is also told when the caller went away: then the door
  * calls `return`.
  */
-function followStream<T>(
-  messages: AsyncIterable<T>,
-  requestId: string,
-  signal: AbortSignal,
-  onEnd: (error: ConnectError | undefined, messages: number) => void,
-): AsyncIterable<T> {
+function followStream<T>(messages: AsyncIterable<T>, options: FollowOptions): AsyncIterable<T> {
+  const { signal, active, requestId } = options;
   const source = messages[Symbol.asyncIterator]();
   let count = 0;
-  let ended = false;
-  let rejectWaiting: ((reason: ConnectError) => void) | undefined;
+  let ended: { error: ConnectError | undefined } | undefined;
+  let rejectWaiting: GiveUp | undefined;
 
-  function end(error?: ConnectError) {
+  function end(error?: ConnectError): void {
     if (ended) return;
-    ended = true;
-    signal.removeEventListener("abort", giveUp);
-    onEnd(error, count);
+    ended = { error };
+    active.delete(giveUp);
+    signal.removeEventListener("abort", onAbort);
+    options.onEnd(error, count);
   }
-  function giveUp() {
-    const error = toConnectError(signal.reason, requestId, signal);
+  function giveUp(reason: unknown): void {
+    const error = toConnectError(reason, requestId, signal);
     end(error);
     rejectWaiting?.(error);
     // Runs the handler's `finally` as soon as it lets go; nobody waits for it.
     source.return?.().catch(() => undefined);
   }
-  if (signal.aborted) giveUp();
-  else signal.addEventListener("abort", giveUp);
+  function onAbort(): void {
+    giveUp(signal.reason);
+  }
+  active.add(giveUp);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort);
 
   const iterator: AsyncIterator<T> = {
     next: () =>
       new Promise((resolve, reject) => {
         if (ended) {
-          if (signal.aborted) reject(toConnectError(signal.reason, requestId, signal));
+          if (ended.error) reject(ended.error);
           else resolve({ done: true, value: undefined });
           return;
         }

@@ -15,7 +15,7 @@ import { brotliCompress, gzip } from "node:zlib";
 import { invalidField } from "../errors.ts";
 import { hasBody, readBytes } from "../rest/index.ts";
 import { callKey } from "../rpc/call.ts";
-import { type CallEntry, logCall } from "../rpc/calls.ts";
+import { type CallEntry, logRefusal } from "../rpc/calls.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import type { CallContext, InvocableMethod } from "../rpc/invoke.ts";
 import { isBinaryType, readQuery, timeoutOf } from "./connect-request.ts";
@@ -69,7 +69,7 @@ export function createConnectUnary(
       await send(response, 200, binary ? "application/proto" : "application/json", body, raw);
     } catch (reason) {
       const error = toConnectError(reason, call.requestId, context?.signal);
-      logCall(options.log, call, `${parent.typeName}/${name}`, error);
+      logRefusal(options.log, call, `${parent.typeName}/${name}`, error);
       if (context) copyHeaders(context.responseHeader, response, "");
       copyHeaders(error.metadata, response, "");
       const body = JSON.stringify(errorToJson(error, undefined));

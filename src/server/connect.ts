@@ -13,7 +13,7 @@ import {
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { callKey } from "../rpc/call.ts";
-import { type CallEntry, logCall } from "../rpc/calls.ts";
+import { type CallEntry, logRefusal } from "../rpc/calls.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import { collectMethods, type Routes } from "../rpc/invoke.ts";
 import { isUnaryType } from "./connect-request.ts";
@@ -31,8 +31,6 @@ export interface ConnectOptions {
   maxMessageBytes: number;
   /** The longest that a call may take, in milliseconds; the deadline of calls that bring none. */
   defaultTimeoutMs: number;
-  /** Aborts what still runs when the server ends. */
-  shutdownSignal: AbortSignal;
 }
 
 const acceptedTypes =
@@ -51,7 +49,6 @@ export function addConnectRoutes(server: FastifyInstance, options: ConnectOption
     readMaxBytes: options.maxMessageBytes,
     writeMaxBytes: options.maxMessageBytes,
     acceptCompression: [compressionGzip, compressionBrotli],
-    shutdownSignal: options.shutdownSignal,
   });
   options.routes(router);
   void server.register(async (scope) => {
@@ -118,7 +115,7 @@ async function serve(
   } else if (call.door === "grpc-web") {
     response.body = watchedResponse(response.body, (error) => {
       const rpc = `${handler.service.typeName}/${handler.method.name}`;
-      logCall(options.log, call, rpc, toConnectError(error, call.requestId));
+      logRefusal(options.log, call, rpc, toConnectError(error, call.requestId));
     });
   }
   reply.hijack();

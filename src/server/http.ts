@@ -8,11 +8,12 @@ import Fastify, {
 } from "fastify";
 import type { Socket } from "node:net";
 import { acceptRequestId, type Call, createCall } from "../rpc/call.ts";
-import { type CallEntry, logCall } from "../rpc/calls.ts";
+import { type CallEntry, logRefusal } from "../rpc/calls.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import type { Routes } from "../rpc/invoke.ts";
 import { addConnectRoutes } from "./connect.ts";
 import { errorFromHttpStatus, HttpError } from "./http-error.ts";
+import { addRestRoutes } from "./rest.ts";
 import { httpStatus, statusJson } from "./status-json.ts";
 
 declare module "fastify" {
@@ -33,9 +34,7 @@ export interface HttpServerOptions {
   defaultTimeoutMs: number;
   /** A whole request must have come within this time, in milliseconds. */
   requestTimeoutMs: number;
-  /** Aborts what still runs when the server ends. */
-  shutdownSignal: AbortSignal;
-  /** Adds routes beside Connect's: REST, documentation, static files. */
+  /** Adds routes beside Connect's and REST's: documentation, static files. */
   addRoutes?(server: FastifyInstance): void;
 }
 
@@ -78,6 +77,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     return refuse(new HttpError(404, `${request.method} ${path} does not exist`), request, reply);
   });
   addConnectRoutes(server, options);
+  addRestRoutes(server, options);
   options.addRoutes?.(server);
 
   function begin(request: FastifyRequest, reply: FastifyReply): void {
@@ -86,9 +86,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     reply.raw.setHeader("x-request-id", request.id);
     request.call = createCall("http", request.id, request.ip);
     reply.raw.once("close", () => {
-      if (request.call.logged) return;
-      // The abort that this event causes is logged by the interceptors first.
-      setImmediate(() => logUnseen(request, reply));
+      if (!request.call.served && !request.call.logged) logUnseen(request, reply);
     });
   }
 
@@ -99,7 +97,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       ? errorFromHttpStatus(status, `HTTP ${status}`)
       : new ConnectError("the caller went away", Code.Canceled);
     const error = status < 400 && reply.raw.writableFinished ? undefined : refused;
-    logCall(log, request.call, `${request.method} ${pathOf(request)}`, error);
+    logRefusal(log, request.call, `${request.method} ${pathOf(request)}`, error);
   }
 
   function refuse(reason: FastifyError | HttpError, request: FastifyRequest, reply: FastifyReply) {
@@ -107,7 +105,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     const { status, error } = describe(reason, options.maxMessageBytes);
     const told = toConnectError(error, request.id);
     if (reason instanceof HttpError) void reply.headers(reason.headers);
-    logCall(log, request.call, `${request.method} ${pathOf(request)}`, told);
+    logRefusal(log, request.call, `${request.method} ${pathOf(request)}`, told);
     return reply
       .code(status ?? httpStatus(told.code))
       .type("application/json; charset=utf-8")

@@ -5,36 +5,48 @@ import type { FastifyInstance } from "fastify";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import { fastifyRest } from "../rest/index.ts";
 import { callKey } from "../rpc/call.ts";
-import { logCall } from "../rpc/calls.ts";
+import { type CallEntry, logRefusal } from "../rpc/calls.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import type { Routes } from "../rpc/invoke.ts";
-import type { Logger } from "../telemetry/logger.ts";
-import { createCallLog } from "./call-log.ts";
 
 export interface RestRoutesOptions {
   routes: Routes;
   interceptors: Interceptor[];
-  logger: Logger;
+  /** Takes the log lines of calls that end before the interceptors see them. */
+  log(entry: CallEntry): void;
+  /** The largest request body, in bytes. */
+  maxMessageBytes: number;
+  /** The longest that a call may take, in milliseconds; the deadline of calls that bring none. */
+  defaultTimeoutMs: number;
 }
+
+const deadlineHeaders = ["x-server-timeout", "connect-timeout-ms", "grpc-timeout"];
 
 /** Adds a route for every `google.api.http` rule. */
 export function addRestRoutes(server: FastifyInstance, options: RestRoutesOptions): void {
-  const { routes, interceptors, logger } = options;
-  const log = createCallLog(logger);
-  void server.register(fastifyRest, {
-    routes,
-    interceptors,
-    registry: createRegistry(file_google_rpc_error_details),
-    contextValues(request) {
+  const { routes, interceptors, log, defaultTimeoutMs } = options;
+  const defaultSeconds = String(defaultTimeoutMs / 1000);
+  void server.register(async (scope) => {
+    scope.addHook("onRequest", (request, _reply, done) => {
       request.call.door = "rest";
-      return createContextValues().set(callKey, request.call);
-    },
-    mapError(reason, request) {
-      const error = toConnectError(reason, request.id);
-      // What no interceptor saw is logged here; a call has one line only.
-      request.call.door = "rest";
-      logCall(log, request.call, `${request.method} ${request.url.split("?", 1)[0]}`, error);
-      return error;
-    },
+      const { headers } = request.raw;
+      if (!deadlineHeaders.some((name) => name in headers)) {
+        headers["x-server-timeout"] = defaultSeconds;
+      }
+      done();
+    });
+    await scope.register(fastifyRest, {
+      routes,
+      interceptors,
+      maxRequestBytes: options.maxMessageBytes,
+      maxTimeoutMs: defaultTimeoutMs,
+      registry: createRegistry(file_google_rpc_error_details),
+      contextValues: (request) => createContextValues().set(callKey, request.call),
+      mapError(reason, request) {
+        const error = toConnectError(reason, request.id);
+        logRefusal(log, request.call, `${request.method} ${request.url.split("?", 1)[0]}`, error);
+        return error;
+      },
+    });
   });
 }

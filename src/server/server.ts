@@ -42,7 +42,7 @@ export interface ServerParts {
   /** How long calls may still run when the server ends, in milliseconds. Default: 10 seconds. */
   drainMs?: number;
   /** Adds routes of other kinds to the HTTP port. */
-  addRoutes?(server: FastifyInstance, chain: Interceptor[]): void;
+  addRoutes?(server: FastifyInstance): void;
 }
 
 export interface Server {
@@ -74,7 +74,6 @@ export function createServer(parts: ServerParts): Server {
   const interceptors = [calls.interceptor, ...(parts.interceptors ?? []), validation];
   const services = servicesOf(parts.routes);
   const internal = [calls.interceptor];
-  const shutdown = new AbortController();
 
   const grpc = createGrpcServer({
     groups: [
@@ -96,19 +95,8 @@ export function createServer(parts: ServerParts): Server {
     maxMessageBytes,
     defaultTimeoutMs,
     requestTimeoutMs,
-    shutdownSignal: shutdown.signal,
-    addRoutes: (server) => parts.addRoutes?.(server, interceptors),
+    ...(parts.addRoutes ? { addRoutes: parts.addRoutes } : {}),
   });
-
-  async function closeHttp(reason: unknown): Promise<void> {
-    const closed = http.close();
-    const cut = setTimeout(() => {
-      shutdown.abort(reason);
-      setTimeout(() => http.server.closeAllConnections(), 100);
-    }, drainMs);
-    await closed;
-    clearTimeout(cut);
-  }
 
   return {
     callsInFlight: calls.inFlight,
@@ -125,15 +113,25 @@ export function createServer(parts: ServerParts): Server {
       }
     },
     async close() {
-      const reason = new DomainError(
-        "UNAVAILABLE",
-        "SHUTTING_DOWN",
-        "the server is shutting down; try again",
-        { retryAfterSeconds: 1 },
-      );
-      await Promise.all([closeHttp(reason), grpc.close(drainMs, reason)]);
+      const cut = setTimeout(() => {
+        calls.endAll(shuttingDown());
+        // Time for the last answers to be written.
+        setTimeout(() => {
+          http.server.closeAllConnections();
+          grpc.destroy();
+        }, lastWordsMs);
+      }, drainMs);
+      await Promise.all([http.close(), grpc.close()]);
+      clearTimeout(cut);
     },
   };
+}
+
+const lastWordsMs = 100;
+
+function shuttingDown(): DomainError {
+  const text = "the server is shutting down; try again";
+  return new DomainError("UNAVAILABLE", "SHUTTING_DOWN", text, { retryAfterSeconds: 1 });
 }
 
 function servicesOf(routes: Routes): DescService[] {

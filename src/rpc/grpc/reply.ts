@@ -29,8 +29,6 @@ export interface ReplyOptions {
   call: Call;
   /** Writes the log line of a call that ended before the interceptors saw it. */
   logRefusal(error: ConnectError): void;
-  /** When the call is over. */
-  onFinish(context: CallContext): void;
 }
 
 /** How many bytes of a response stream may wait for a slow caller. */
@@ -52,7 +50,6 @@ export function createReply(grpc: ServerInterceptingCallInterface, options: Repl
     context = undefined;
     ended.signal.removeEventListener("abort", giveUp);
     ended.abort(reason);
-    options.onFinish(ended);
   }
   function giveUp(): void {
     fail(context?.signal.reason);

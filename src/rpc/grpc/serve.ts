@@ -10,7 +10,7 @@ import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { DomainError } from "../../errors.ts";
 import { type Call, callKey, createCall } from "../call.ts";
-import type { CallContext, InvocableMethod } from "../invoke.ts";
+import type { InvocableMethod } from "../invoke.ts";
 import { createMessageQueue, type MessageQueue } from "./message-queue.ts";
 import { headersFromMetadata } from "./metadata.ts";
 import { refusalFromStatus } from "./refusals.ts";
@@ -25,8 +25,6 @@ export interface GrpcDoor {
   maxMessageBytes: number;
   /** Writes the log line of a call that ended before the interceptors saw it. */
   logRefusal(call: Call, path: string, error: ConnectError): void;
-  /** The calls being served. */
-  active: Set<CallContext>;
 }
 
 /** Takes a call over from grpc-js. */
@@ -53,7 +51,6 @@ export function serveCall(
         contextValues: createContextValues().set(callKey, call),
       });
       headers = undefined;
-      door.active.add(context);
       reply.attach(context);
     }
     let call: Call;
@@ -65,7 +62,6 @@ export function serveCall(
         reply = createReply(grpc, {
           call,
           logRefusal: (error) => door.logRefusal(call, path, error),
-          onFinish: (context) => door.active.delete(context),
         });
         grpc.sendStatus = (status) => reply.fail(refusalFromStatus(status, door.maxMessageBytes));
         if (!method) {

@@ -8,7 +8,7 @@ import {
   setLogVerbosity,
 } from "@grpc/grpc-js";
 import { createCall } from "../call.ts";
-import { type CallEntry, logCall } from "../calls.ts";
+import { type CallEntry, logRefusal } from "../calls.ts";
 import { toConnectError } from "../errors.ts";
 import { collectMethods, type InvocableMethod, type Routes } from "../invoke.ts";
 import { readMessage } from "./codec.ts";
@@ -36,12 +36,11 @@ export interface GrpcServerOptions {
 export interface GrpcServer {
   /** Listens and gives the port. */
   listen(host: string, port: number): Promise<number>;
-  /** Takes no new calls; after `graceMs` those that still run are ended as UNAVAILABLE. */
-  close(graceMs: number, reason: unknown): Promise<void>;
+  /** Takes no new calls and resolves when the last one has ended. */
+  close(): Promise<void>;
+  /** Cuts all connections. */
+  destroy(): void;
 }
-
-/** Time for the last statuses to be written before connections are cut, in milliseconds. */
-const lastWordsMs = 100;
 
 /** Makes the server; nothing listens yet. */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
@@ -54,8 +53,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     methods,
     defaultTimeoutMs: options.defaultTimeoutMs,
     maxMessageBytes,
-    logRefusal: (call, path, error) => logCall(log, call, path.slice(1), error),
-    active: new Set(),
+    logRefusal: (call, path, error) => logRefusal(log, call, path.slice(1), error),
   };
   // It writes to the console, header values included; what matters is thrown.
   setLogVerbosity(logVerbosity.NONE);
@@ -87,7 +85,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     });
     stream.end(text);
     const error = new ConnectError(text, Code.InvalidArgument);
-    logCall(log, call, String(headers[":path"]).slice(1), toConnectError(error, call.requestId));
+    logRefusal(log, call, String(headers[":path"]).slice(1), toConnectError(error, call.requestId));
   });
 
   return {
@@ -99,17 +97,8 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
           else resolve(boundPort);
         });
       }),
-    close: (graceMs, reason) =>
-      new Promise((resolve) => {
-        const cut = setTimeout(() => {
-          for (const context of door.active) context.abort(reason);
-          setTimeout(() => server.forceShutdown(), lastWordsMs);
-        }, graceMs);
-        server.tryShutdown(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-      }),
+    close: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+    destroy: () => server.forceShutdown(),
   };
 }
 
