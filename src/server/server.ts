@@ -1,5 +1,4 @@
 /** Both listeners and how they end together. */
-import type { DescService } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import type { FastifyInstance } from "fastify";
 import type { AddressInfo } from "node:net";
@@ -70,9 +69,10 @@ export function createServer(parts: ServerParts): Server {
   };
   const log = createCallLog(logger);
   const calls = createCallInterceptor({ log });
-  const validation = createValidationInterceptor();
+  const methods = collectMethods(parts.routes).map(({ method }) => method);
+  const validation = createValidationInterceptor(methods.map(({ input }) => input));
   const interceptors = [calls.interceptor, ...(parts.interceptors ?? []), validation];
-  const services = servicesOf(parts.routes);
+  const services = [...new Set(methods.map(({ parent }) => parent))];
   const internal = [calls.interceptor];
 
   const grpc = createGrpcServer({
@@ -132,10 +132,6 @@ const lastWordsMs = 100;
 function shuttingDown(): DomainError {
   const text = "the server is shutting down; try again";
   return new DomainError("UNAVAILABLE", "SHUTTING_DOWN", text, { retryAfterSeconds: 1 });
-}
-
-function servicesOf(routes: Routes): DescService[] {
-  return [...new Set(collectMethods(routes).map(({ method }) => method.parent))];
 }
 
 /** Says why a port cannot be listened on, and what to do. */

@@ -13,6 +13,7 @@ import { DomainError } from "../../src/errors.ts";
 import { startDoors, type Doors, type DoorsOptions } from "../support/doors.ts";
 import { detailsOf, statusFromServiceError } from "../support/error-details.ts";
 import { createGrpcClient, type GrpcClient } from "../support/grpc-client.ts";
+import { eventually } from "../support/eventually.ts";
 
 let doors: Doors;
 let client: GrpcClient;
@@ -190,7 +191,7 @@ test.each(["listens to its signal", "does not"])(
     });
     const { error } = await send({ deadline: 100 });
     expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(doors.log).toMatchObject([{ code: "DEADLINE_EXCEEDED", level: "warn" }]),
     );
   },
@@ -207,7 +208,7 @@ test("ends a call at the door's deadline if it brings none", async () => {
   expect(detailsOf(statusFromServiceError(error!))["ErrorInfo"]).toMatchObject({
     reason: "DEADLINE_EXCEEDED",
   });
-  await vi.waitFor(() => expect(doors.log).toMatchObject([{ code: "DEADLINE_EXCEEDED" }]));
+  await eventually(() => expect(doors.log).toMatchObject([{ code: "DEADLINE_EXCEEDED" }]));
 });
 
 test("ends a stream at its deadline, with what it had sent", async () => {
@@ -252,9 +253,9 @@ test("tells the handler when the caller goes away, and logs it", async () => {
   const call = stream(1);
   call.on("error", () => {});
   call.once("data", () => call.cancel());
-  await vi.waitFor(() => expect(finished).toBe(true));
+  await eventually(() => expect(finished).toBe(true));
   expect(aborted).toMatchObject({ rawMessage: "the caller went away" });
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(doors.log).toMatchObject([
       { door: "grpc", rpc: "tribe.v1.ChatService/StreamMessage", code: "CANCELLED", messages: 1 },
     ]),

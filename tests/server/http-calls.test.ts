@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import {
   ErrorInfoSchema,
   QuotaFailureSchema,
@@ -12,6 +12,7 @@ import {
 import { ChatService, StreamMessageResponseSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { DomainError, unauthenticated } from "../../src/errors.ts";
 import { startDoors, type Doors, type DoorsOptions } from "../support/doors.ts";
+import { eventually, until } from "../support/eventually.ts";
 
 let doors: Doors;
 async function start(options: DoorsOptions = {}): Promise<void> {
@@ -203,11 +204,11 @@ test.each([
   });
   const leave = new AbortController();
   const response = rest(path, { signal: leave.signal }).catch(() => "left");
-  await vi.waitUntil(() => reached);
+  await until(() => reached);
   leave.abort();
   expect(await response).toBe("left");
-  await vi.waitFor(() => expect(aborted).toBe(true));
-  await vi.waitFor(() => expect(doors.log).toMatchObject([{ door, code: "CANCELLED" }]));
+  await eventually(() => expect(aborted).toBe(true));
+  await eventually(() => expect(doors.log).toMatchObject([{ door, code: "CANCELLED" }]));
 });
 
 test.each(["connect", "grpc-web", "rest"])(
@@ -238,8 +239,8 @@ test.each(["connect", "grpc-web", "rest"])(
       await events.next();
       leave.abort();
     }
-    await vi.waitFor(() => expect(finished).toBe(true));
-    await vi.waitFor(() =>
+    await eventually(() => expect(finished).toBe(true));
+    await eventually(() =>
       expect(doors.log).toMatchObject([
         { door, rpc: "tribe.v1.ChatService/StreamMessage", code: "CANCELLED", messages: 1 },
       ]),

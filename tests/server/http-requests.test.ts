@@ -1,11 +1,12 @@
 /** What the HTTP door does with requests that nobody should send. */
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ListModelsRequestSchema, SendMessageRequestSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { startDoors, type Doors } from "../support/doors.ts";
 import { parseResponse, talk } from "../support/raw-http.ts";
 import { frame } from "../support/raw-grpc.ts";
+import { eventually } from "../support/eventually.ts";
 
 const maxMessageBytes = 100_000;
 const unary = "/tribe.v1.ChatService/SendMessage";
@@ -198,7 +199,7 @@ test.each(streamRequests)(
     const requestId = response.headers.get("x-request-id");
     expect(debugOf(error)).toMatchObject({ RequestInfo: { requestId } });
     expect(doors.handled).toEqual([]);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(doors.log).toMatchObject([
         { door: "connect", rpc: stream.slice(1), code: error.code.toUpperCase(), requestId },
       ]),
@@ -231,7 +232,7 @@ test.each<[name: string, path: string, type: string, body: Uint8Array, text: Reg
     expect(trailers.get("grpc-message")).toMatch(text);
     expect(doors.handled).toEqual([]);
     const requestId = response.headers.get("x-request-id");
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(doors.log).toMatchObject([
         { door: "grpc-web", rpc: path.slice(1), code: "INVALID_ARGUMENT", requestId },
       ]),
@@ -373,7 +374,7 @@ test.each<Refused>([
     requestId,
   });
   expect(doors.handled).toEqual([]);
-  await vi.waitFor(() => expect(doors.log).toMatchObject([{ requestId }]));
+  await eventually(() => expect(doors.log).toMatchObject([{ requestId }]));
   expect(JSON.stringify(doors.log)).not.toContain("secret");
 });
 

@@ -2,11 +2,12 @@
 import { create } from "@bufbuild/protobuf";
 import { status, type ServiceError } from "@grpc/grpc-js";
 import { createServer, type AddressInfo, type Server } from "node:net";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ChatService, SendMessageRequestSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { startDoors, type Doors } from "../support/doors.ts";
 import { createGrpcClient } from "../support/grpc-client.ts";
+import { eventually, until } from "../support/eventually.ts";
 
 let open: Doors[] = [];
 let squatter: Server | undefined;
@@ -51,9 +52,9 @@ test("calls that end in time are answered, new connections are not taken", async
     server: { drainMs: 10_000 },
   });
   const answer = post(doors);
-  await vi.waitUntil(() => finish);
+  await until(() => finish);
   const closed = doors.close();
-  await vi.waitFor(() => expect(post(doors)).rejects.toThrow("fetch failed"));
+  await eventually(() => expect(post(doors)).rejects.toThrow("fetch failed"));
   finish?.();
   expect(await (await answer).json()).toEqual({ model: "late" });
   await closed;
@@ -83,7 +84,7 @@ test("calls that do not end are ended as UNAVAILABLE", async () => {
     body,
   });
   const rest = post(doors);
-  await vi.waitUntil(() => reached === 3);
+  await until(() => reached === 3);
   await doors.close();
   expect(await grpc).toMatchObject({
     code: status.UNAVAILABLE,
@@ -107,7 +108,7 @@ test("idle connections and watchers of health hold nothing up", async () => {
       .on("data", (response: { status: number }) => statuses.push(response.status))
       .on("end", resolve);
   });
-  await vi.waitUntil(() => statuses.length === 1);
+  await until(() => statuses.length === 1);
   await doors.close();
   await ended;
   expect(statuses).toEqual([1, 2]);
