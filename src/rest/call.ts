@@ -6,20 +6,29 @@ import type { CallContext } from "../rpc/invoke.ts";
 import { timeoutOf } from "./deadline.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { RestSettings } from "./options.ts";
+import type { RouteMatch } from "./router.ts";
 import type { ErrorResponse } from "./status.ts";
 
-/** What every call needs. */
+/** What all calls share. */
 export interface Serving {
   readonly settings: RestSettings;
-  readonly writeError: (error: ConnectError) => ErrorResponse;
+  writeError(error: ConnectError): ErrorResponse;
+  /** The GET route of a raw path. */
+  findRead(path: string): RouteMatch<Endpoint> | undefined;
+}
+
+/** A request and its reply. */
+export interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
 }
 
 /** A request that found its endpoint. */
-export interface Call {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+export interface Call extends Exchange {
   readonly endpoint: Endpoint;
-  /** Raw path segments, without the verb. */
+  /** Raw path. */
+  readonly path: string;
+  /** Its raw segments, without the verb. */
   readonly segments: readonly string[];
   /** Raw query, without `?`. */
   readonly query: string;
@@ -32,19 +41,19 @@ export const jsonContentType = "application/json; charset=utf-8";
 const callIsOver = new ConnectError("the call is over", Code.Canceled);
 
 /** Makes the context of a call, aborted when the response is over or the client is gone. */
-export function openContext({ request, reply, endpoint }: Call, serving: Serving): CallContext {
-  const { settings } = serving;
+export function openContext(call: Call, { settings }: Serving): CallContext {
+  const { request, reply, endpoint } = call;
   const { raw } = request;
-  const timeoutMs = timeoutOf(raw.headers);
+  const asked = timeoutOf(raw.headers) ?? settings.defaultTimeoutMs;
+  const timeoutMs = asked === undefined ? undefined : Math.min(asked, settings.maxTimeoutMs);
+  const contextValues = settings.contextValues?.(request);
   const context = endpoint.invocable.createContext({
     protocolName: "rest",
     requestMethod: request.method,
     url: `${request.protocol}://${request.host}${raw.url ?? ""}`,
     requestHeader: headersOf(raw),
-    ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(timeoutMs, settings.maxTimeoutMs) }),
-    ...(settings.contextValues === undefined
-      ? {}
-      : { contextValues: settings.contextValues(request) }),
+    ...(timeoutMs === undefined ? undefined : { timeoutMs }),
+    ...(contextValues === undefined ? undefined : { contextValues }),
   });
   if (reply.raw.destroyed) context.abort(callIsOver);
   else reply.raw.once("close", () => context.abort(callIsOver));
@@ -73,26 +82,39 @@ const ownHeaders: ReadonlySet<string> = new Set([
 /** Copies headers that a handler has set to the reply. */
 export function copyHeaders(headers: Headers, reply: FastifyReply): void {
   headers.forEach((value, name) => {
-    if (name === "set-cookie" || !ownHeaders.has(name)) reply.header(name, value);
+    if (!ownHeaders.has(name)) reply.header(name, value);
   });
 }
 
 /** Answers with an error, as google.rpc.Status. */
-export function sendError(
-  error: unknown,
-  { request, reply }: Pick<Call, "request" | "reply">,
-  { settings, writeError }: Serving,
-): void {
+export function sendError(error: unknown, { request, reply }: Exchange, serving: Serving): void {
   if (reply.sent) return;
-  const { httpStatus, headers, status } = writeError(settings.mapError(error, request));
+  const mapped = mapSafely(error, request, serving);
+  const { httpStatus, headers, status } = serving.writeError(mapped);
   for (const [name, value] of Object.entries(headers)) {
-    if (name === "connection" ? request.raw.httpVersionMajor === 1 : !ownHeaders.has(name)) {
-      reply.header(name, value);
-    }
+    if (!ownHeaders.has(name)) reply.header(name, value);
   }
+  // What is left of the body is not read, so the connection cannot serve another request.
+  if (httpStatus === 413 && request.raw.httpVersionMajor === 1) reply.header("connection", "close");
+  // A condition that the handler itself has found wrong.
+  const isCondition = mapped.code === Code.Aborted && request.headers["if-match"] !== undefined;
   reply
-    .code(httpStatus)
+    .code(isCondition ? 412 : httpStatus)
     .header("cache-control", "no-store")
     .type(jsonContentType)
     .send(JSON.stringify(status));
+}
+
+/** An error mapper that fails itself must not leave the client without an answer. */
+export function mapSafely(
+  error: unknown,
+  request: FastifyRequest,
+  { settings }: Serving,
+): ConnectError {
+  try {
+    return settings.mapError(error, request);
+  } catch (cause) {
+    request.log.error({ err: cause }, "mapError failed");
+    return new ConnectError("internal error", Code.Internal);
+  }
 }

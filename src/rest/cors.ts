@@ -22,8 +22,10 @@ export type HeaderRecord = Record<string, string>;
 export interface Cors {
   /** For every response. */
   headers(request: IncomingHttpHeaders): HeaderRecord;
-  /** For a preflight, whose path has these HTTP methods. Undefined if it is none. */
-  preflight(request: IncomingHttpHeaders, methods: readonly string[]): HeaderRecord | undefined;
+  /** Whether an OPTIONS asks what another request may do. */
+  isPreflight(request: IncomingHttpHeaders): boolean;
+  /** For the answer to a preflight, whose path has these HTTP methods. */
+  preflight(request: IncomingHttpHeaders, methods: readonly string[]): HeaderRecord;
 }
 
 /** Compiles CORS options. Throws an Error if they contradict each other. */
@@ -49,9 +51,9 @@ export function createCors(options: CorsOptions): Cors {
   };
   return {
     headers,
+    isPreflight: (request) =>
+      request.origin !== undefined && request["access-control-request-method"] !== undefined,
     preflight(request, methods) {
-      if (request.origin === undefined) return undefined;
-      if (request["access-control-request-method"] === undefined) return undefined;
       const result = headers(request);
       if (result["access-control-allow-origin"] === undefined) return result;
       const asked = request["access-control-request-headers"];

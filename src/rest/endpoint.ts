@@ -2,6 +2,7 @@
 import {
   getOption,
   hasOption,
+  isFieldSet,
   type DescField,
   type DescOneof,
   type Message,
@@ -10,7 +11,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { stream as streamOption } from "../../gen/tribe/rest/v1/stream_pb.js";
 import type { InvocableMethod } from "../rpc/invoke.ts";
 import { invalidArgument, quote } from "./errors.ts";
-import { getField, setField, type MessageFields } from "./field-path.ts";
+import { setField, type MessageFields } from "./field-path.ts";
 import type { RestSettings } from "./options.ts";
 import { parameterReader } from "./parameter.ts";
 import { compilePathReader } from "./path-variables.ts";
@@ -84,9 +85,7 @@ function setLastEventId(
 ): void {
   if (header === undefined || header === "") return;
   const holder = message as unknown as MessageFields;
-  const own = getField(holder, field);
-  // oxlint-disable-next-line eqeqeq -- matches 0, 0n, "0" and "" alike
-  if (own !== undefined && own != "0" && own !== "") return;
+  if (isFieldSet(message, field)) return;
   const text = String(header);
   try {
     setField(holder, field, read(text));

@@ -29,3 +29,22 @@ export function invalidArgument(field: string, description: string): ConnectErro
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
+
+/** Codes for the HTTP statuses that Fastify and its plugins fail with. */
+const codes: ReadonlyMap<number, Code> = new Map([
+  [401, Code.Unauthenticated],
+  [403, Code.PermissionDenied],
+  [404, Code.NotFound],
+  [408, Code.DeadlineExceeded],
+  [413, Code.ResourceExhausted],
+  [429, Code.ResourceExhausted],
+  [503, Code.Unavailable],
+]);
+
+/** An error of Fastify or of a hook: one with an HTTP status keeps it, unless it says "internal". */
+export function fromFastify(error: unknown): unknown {
+  const { statusCode, message = "" } = error as { statusCode?: number; message?: string };
+  if (statusCode === undefined || statusCode < 400) return error;
+  const code = codes.get(statusCode) ?? (statusCode < 500 ? Code.InvalidArgument : undefined);
+  return code === undefined ? error : new HttpError(statusCode, code, message);
+}

@@ -13,6 +13,8 @@ export interface RestOptions {
   interceptors?: Interceptor[];
   /** The largest request body, sent or decompressed; in a client stream the largest message. Default 16 MiB. */
   maxRequestBytes?: number;
+  /** The deadline of calls that bring none, in milliseconds. Default: none. */
+  defaultTimeoutMs?: number;
   /** The longest deadline that a client may set; longer ones are cut. Default: any. */
   maxTimeoutMs?: number;
   /**
@@ -35,13 +37,20 @@ export interface RestOptions {
   contextValues?: (request: FastifyRequest) => ContextValues;
   /** The smallest response that is compressed for clients that accept it. Default 1024. */
   compressMinBytes?: number;
+  /** Whether event streams (SSE, NDJSON) are compressed too, each event by itself. Default false. */
+  compressStreams?: boolean;
 }
 
 /** Options with their defaults. */
 export type RestSettings = Required<
-  Omit<RestOptions, "routes" | "cors" | "registry" | "contextValues" | "interceptors">
+  Omit<RestOptions, "routes" | "interceptors" | keyof OptionalSettings>
 > &
-  Pick<RestOptions, "cors" | "registry" | "contextValues">;
+  OptionalSettings;
+
+type OptionalSettings = Pick<
+  RestOptions,
+  "cors" | "registry" | "contextValues" | "defaultTimeoutMs"
+>;
 
 /** Fills in the defaults. Throws an Error for a limit that makes no sense. */
 export function withDefaults(options: RestOptions): RestSettings {
@@ -53,6 +62,7 @@ export function withDefaults(options: RestOptions): RestSettings {
     keepAliveMs: 15_000,
     jsonOptions: {},
     compressMinBytes: 1024,
+    compressStreams: false,
     ...options,
   };
   for (const name of ["maxRequestBytes", "maxTimeoutMs", "keepAliveMs"] as const) {

@@ -8,8 +8,7 @@ import { HttpError, invalidArgument } from "./errors.ts";
 /** A body larger than `maxBytes`, sent or decompressed. */
 export function tooLarge(maxBytes: number): HttpError {
   const message = `the body is larger than ${maxBytes} bytes`;
-  // The rest of the body is not read, so the connection cannot serve another request.
-  return new HttpError(413, Code.ResourceExhausted, message, { connection: "close" });
+  return new HttpError(413, Code.ResourceExhausted, message);
 }
 
 /** Whether the request has a body, by its headers. */

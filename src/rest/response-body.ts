@@ -8,6 +8,7 @@ import {
   type JsonWriteOptions,
   type Message,
 } from "@bufbuild/protobuf";
+import { hasUnorderedParts } from "./canonical-json.ts";
 import { getField, isOpaque, type MessageFields } from "./field-path.ts";
 import { isHttpBody } from "./request-body.ts";
 import type { RestRule } from "./rule.ts";
@@ -20,8 +21,13 @@ export interface RawBody {
 
 /** Writes response messages of one rule; one of the two functions is set. */
 export type ResponseWriter =
-  | { readonly raw: (message: Message) => RawBody; readonly json?: never }
-  | { readonly json: (message: Message) => JsonValue; readonly raw?: never };
+  | { readonly raw: (message: Message) => RawBody; readonly json?: never; unordered?: never }
+  | {
+      readonly json: (message: Message) => JsonValue;
+      readonly raw?: never;
+      /** Whether the JSON of equal messages may differ in the order of keys. */
+      readonly unordered: boolean;
+    };
 
 /** Compiles the writer of a rule's responses. */
 export function compileResponseWriter(
@@ -29,9 +35,10 @@ export function compileResponseWriter(
   options: Partial<JsonWriteOptions>,
 ): ResponseWriter {
   const { output } = method;
+  const unordered = hasUnorderedParts(output);
   if (responseBody === undefined) {
     if (isHttpBody(output)) return { raw: (message) => rawBody(message) };
-    return { json: (message) => toJson(output, message, options) };
+    return { json: (message) => toJson(output, message, options), unordered };
   }
   if (responseBody.fieldKind === "message" && isHttpBody(responseBody.message)) {
     return {
@@ -43,6 +50,7 @@ export function compileResponseWriter(
   const whenUnset = defaultJson(responseBody, options.enumAsInteger === true);
   return {
     json: (message) => (toJson(output, message, options) as JsonObject)[key] ?? whenUnset,
+    unordered,
   };
 }
 

@@ -2,11 +2,11 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { CallContext } from "../rpc/invoke.ts";
+import { sendMessage } from "./answer.ts";
 import { copyHeaders, openContext, sendError, type Call, type Serving } from "./call.ts";
 import { hasBody, readBytes } from "./request-bytes.ts";
 import { readStream } from "./stream-input.ts";
-import { createStreamWriter } from "./stream-writer.ts";
-import { sendMessage } from "./unary.ts";
+import { writeStream } from "./stream-writer.ts";
 
 const noBytes = Buffer.alloc(0);
 
@@ -15,8 +15,12 @@ export async function serveResponseStream(call: Call, serving: Serving): Promise
   try {
     const messages = await requestMessages(call, serving);
     const context = openContext(call, serving);
-    const writer = createStreamWriter(call, context, serving);
-    await writer.run(call.endpoint.invocable.invokeStream(messages, context));
+    await writeStream(
+      call.endpoint.invocable.invokeStream(messages, context),
+      call,
+      context,
+      serving,
+    );
   } catch (error) {
     sendError(error, call, serving);
   }
@@ -29,7 +33,9 @@ export async function serveRequestStream(call: Call, serving: Serving): Promise<
   try {
     context = openContext(call, serving);
     const { signal } = context;
-    signal.addEventListener("abort", () => sendError(signal.reason, call, serving));
+    signal.addEventListener("abort", () => {
+      if (!reply.raw.destroyed) sendError(signal.reason, call, serving);
+    });
     const messages = readStream(call, serving.settings.maxRequestBytes);
     let response: Message | undefined;
     for await (const message of endpoint.invocable.invokeStream(messages, context)) {
@@ -39,7 +45,7 @@ export async function serveRequestStream(call: Call, serving: Serving): Promise<
     if (reply.sent) return;
     copyHeaders(context.responseHeader, reply);
     copyHeaders(context.responseTrailer, reply);
-    sendMessage(response, call);
+    sendMessage(response, call, serving);
   } catch (error) {
     if (context !== undefined && !reply.sent) copyHeaders(context.responseHeader, reply);
     sendError(error, call, serving);

@@ -1,14 +1,9 @@
 /** Serves methods with one request and one response message. */
 import type { Message } from "@bufbuild/protobuf";
 import type { CallContext } from "../rpc/invoke.ts";
-import {
-  copyHeaders,
-  jsonContentType,
-  openContext,
-  sendError,
-  type Call,
-  type Serving,
-} from "./call.ts";
+import { sendMessage } from "./answer.ts";
+import { copyHeaders, openContext, sendError, type Call, type Serving } from "./call.ts";
+import { checkPrecondition, hasPrecondition } from "./precondition.ts";
 import { hasBody, readBytes } from "./request-bytes.ts";
 
 const noBytes = Buffer.alloc(0);
@@ -17,54 +12,60 @@ const noBytes = Buffer.alloc(0);
 export function serveUnary(call: Call, serving: Serving): void {
   const { raw } = call.request;
   if (!hasBody(raw.headers)) {
-    invoke(call, noBytes, serving);
+    begin(call, noBytes, serving);
     return;
   }
   readBytes(raw, raw.headers, serving.settings.maxRequestBytes)
-    .then((bytes) => invoke(call, bytes, serving))
-    .catch((error: unknown) => sendError(error, call, serving));
+    .then((bytes) => begin(call, bytes, serving))
+    .catch((error: unknown) => fail(error, call, serving));
 }
 
-function invoke(call: Call, bytes: Buffer, serving: Serving): void {
+function begin(call: Call, bytes: Buffer, serving: Serving): void {
   const { endpoint, request, segments, query } = call;
-  let context: CallContext | undefined;
   try {
     const { headers } = request.raw;
     const message = endpoint.readMessage(bytes, { segments, query, headers });
-    const opened = openContext(call, serving);
-    context = opened;
-    if (opened.timeoutMs() !== undefined) {
-      opened.signal.addEventListener("abort", () => fail(opened.signal.reason, call, serving));
+    if (!hasPrecondition(call)) {
+      invoke(message, call, serving);
+      return;
     }
-    endpoint.invocable
-      .invokeUnary(message, opened)
-      .then((response) => succeed(response, opened, call))
-      .catch((error: unknown) => fail(error, call, serving, opened));
+    checkPrecondition(message, call, serving)
+      .then(() => invoke(message, call, serving))
+      .catch((error: unknown) => fail(error, call, serving));
   } catch (error) {
-    fail(error, call, serving, context);
+    fail(error, call, serving);
   }
 }
 
-function succeed(message: Message, context: CallContext, call: Call): void {
+function invoke(message: Message, call: Call, serving: Serving): void {
+  const context = openContext(call, serving);
+  const answer = call.endpoint.invocable.invokeUnary(message, context);
+  // Whoever listens to the signal inside of the call goes first.
+  if (context.timeoutMs() !== undefined) giveUpOnAbort(call, context, serving);
+  answer
+    .then((response) => succeed(response, context, call, serving))
+    .catch((error: unknown) => fail(error, call, serving, context));
+}
+
+/** Answers at the deadline, also if the handler goes on. */
+function giveUpOnAbort(call: Call, context: CallContext, serving: Serving): void {
+  const { signal } = context;
+  const giveUp = (): void => {
+    if (!call.reply.raw.destroyed) fail(signal.reason, call, serving, context);
+  };
+  if (signal.aborted) giveUp();
+  else signal.addEventListener("abort", giveUp);
+}
+
+function succeed(message: Message, context: CallContext, call: Call, serving: Serving): void {
   if (call.reply.sent) return;
   copyHeaders(context.responseHeader, call.reply);
   copyHeaders(context.responseTrailer, call.reply);
-  sendMessage(message, call);
+  sendMessage(message, call, serving);
 }
 
 function fail(error: unknown, call: Call, serving: Serving, context?: CallContext): void {
   if (call.reply.sent) return;
   if (context !== undefined) copyHeaders(context.responseHeader, call.reply);
   sendError(error, call, serving);
-}
-
-/** Sends a response message. */
-export function sendMessage(message: Message, { endpoint, reply }: Call): void {
-  const { response } = endpoint;
-  if (response.raw === undefined) {
-    reply.type(jsonContentType).send(JSON.stringify(response.json(message)));
-  } else {
-    const { contentType, data } = response.raw(message);
-    reply.type(contentType).send(data);
-  }
 }

@@ -73,8 +73,8 @@ it("serves a client stream", async () => {
 it.each([
   ["GET /v1/%zz", 400, 3, 'path: malformed percent-encoding, or not UTF-8: "%zz"'],
   ["GET /v1/%ff", 400, 3, 'path: malformed percent-encoding, or not UTF-8: "%ff"'],
-  ["GET /v2", 404, 5, "there is no GET /v2"],
-  ["POST /v1/a", 405, 12, "POST is not allowed for /v1/a: use GET, HEAD, OPTIONS, PUT"],
+  ["GET /v2", 404, 5, 'there is no GET "/v2"'],
+  ["POST /v1/a", 405, 12, 'POST is not allowed for "/v1/a": use GET, HEAD, OPTIONS, PUT'],
   ['PUT /v1/a {"number":tru}', 400, 3, 'the body is not JSON: unexpected "}" at line 1, column 14'],
   [
     'PUT /v1/a {"nmber":1}',

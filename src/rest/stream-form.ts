@@ -11,6 +11,8 @@ export interface StreamForm {
   write(message: Message): string | Uint8Array;
   /** Undefined: the form has no errors, the connection is cut. */
   error?(status: StatusJson): string;
+  /** Whether every message should reach the client at once. */
+  readonly flushes: boolean;
   /** Sent in pauses, so that the connection is seen to live. */
   readonly keepAlive?: string;
 }
@@ -38,6 +40,7 @@ function prefersEvents(accept = ""): boolean {
 function eventForm({ response, eventId, eventName }: Endpoint): StreamForm {
   return {
     contentType: () => "text/event-stream",
+    flushes: true,
     keepAlive: ": keep-alive\n\n",
     write(message) {
       const fields = message as unknown as MessageFields;
@@ -54,6 +57,7 @@ function eventForm({ response, eventId, eventName }: Endpoint): StreamForm {
 function lineForm({ response }: Endpoint): StreamForm {
   return {
     contentType: () => "application/x-ndjson",
+    flushes: true,
     write: (message) => `${JSON.stringify(response.json?.(message))}\n`,
     error: (status) => `${JSON.stringify({ error: status })}\n`,
   };
@@ -64,6 +68,7 @@ function rawForm({ response }: Endpoint): StreamForm {
     contentType: (first) =>
       (first === undefined ? undefined : response.raw?.(first).contentType) ??
       "application/octet-stream",
+    flushes: false,
     write: (message) => response.raw?.(message).data ?? "",
   };
 }
