@@ -8,9 +8,7 @@ import { IdentityService } from "../gen/tribe/v1/identity_pb.js";
 import { UsageService } from "../gen/tribe/v1/usage_pb.js";
 import { createChat } from "./chat/chat.ts";
 import type { Config } from "./config.ts";
-import { createConversationRepository } from "./conversations/conversation.repository.ts";
-import { createConversationService } from "./conversations/conversation.rpc.ts";
-import { createMessageRepository } from "./conversations/message.repository.ts";
+import { createConversations } from "./conversations/conversations.ts";
 import { startEmbedded } from "./embedded/embedded.ts";
 import { entities } from "./entities.ts";
 import { createHealth } from "./health/health.ts";
@@ -107,6 +105,7 @@ async function assemble(
     redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
   const models = createConfiguredModels(config.providers);
   const chat = createChat(postgres, models, logger);
+  const conversations = createConversations(postgres, logger);
   const adminApiKey = config.identity.adminApiKey ?? embedded?.adminApiKey ?? "";
 
   const health = createHealth({
@@ -128,13 +127,7 @@ async function assemble(
   });
   const routes: Routes = (router) => {
     router.service(ChatService, chat.service);
-    router.service(
-      ConversationService,
-      createConversationService({
-        conversations: createConversationRepository(postgres),
-        messages: createMessageRepository(postgres),
-      }),
-    );
+    router.service(ConversationService, conversations.service);
     router.service(HealthService, createHealthService(health));
     router.service(IdentityService, {});
     router.service(UsageService, {});
@@ -167,6 +160,7 @@ async function assemble(
     async close() {
       health.drain();
       await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
+      await conversations.close();
       health.stop();
       await redis?.close();
       await postgres.close();

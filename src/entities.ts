@@ -7,6 +7,7 @@ import { AuditDetailsEntity, AuditEventEntity } from "./audit/audit-event.entity
 import { RunEntity } from "./chat/run.entity.ts";
 import { ConversationEntity } from "./conversations/conversation.entity.ts";
 import { MessageEntity } from "./conversations/message.entity.ts";
+import { MessageSearchEntity, SearchQueueEntity } from "./conversations/search.entity.ts";
 import { ApiKeyEntity } from "./identity/api-key.entity.ts";
 import { ForeignIdentityEntity } from "./identity/foreign-identity.entity.ts";
 import { SecretEntity } from "./identity/secret.entity.ts";
@@ -27,6 +28,8 @@ export const entities = [
   SecretEntity,
   ConversationEntity,
   MessageEntity,
+  MessageSearchEntity,
+  SearchQueueEntity,
   RunEntity,
   UsageEntity,
   SettingEntity,

@@ -36,6 +36,11 @@ export function decodePageToken<Cursor extends PageCursor>(
   return cursor as unknown as Cursor;
 }
 
+/** Whether it is the id of something, for the cursors that hold one. */
+export function isUuid(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+}
+
 function parse(token: string): unknown[] {
   try {
     const value: unknown = JSON.parse(Buffer.from(token, "base64url").toString());

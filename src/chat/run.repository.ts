@@ -104,6 +104,8 @@ export const abandoned: Statement = {
         ended.end_time, ${branchPosition}
       from ended join messages parent on parent.id = ended.user_message_id
         left join messages jump on jump.id = parent.jump_id
+    ), searched as (
+      insert into search_queue (user_id, message_id) select user_id, user_message_id from ended
     ), latest as (
       select distinct on (ended.conversation_id) ended.*, question.parent_id
       from ended join messages question on question.id = ended.user_message_id

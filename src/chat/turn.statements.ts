@@ -132,6 +132,9 @@ export const settle: Statement = {
         head_message_id = ended.assistant_message_id, version = version + 1,
         update_time = ended.end_time
       from ended where conversations.id = ended.conversation_id
+    ), searched as (
+      insert into search_queue (user_id, message_id)
+      select $17::uuid, unnest(array[user_message_id, assistant_message_id]) from ended
     ), ledger as (
       insert into usage
         (run_id, user_id, api_key_id, conversation_id, model, provider, input_tokens,

@@ -6,17 +6,20 @@ import {
 } from "../../gen/tribe/v1/conversation_pb.js";
 import { DomainError, invalidField, notFound } from "../errors.ts";
 import { requireCaller } from "../identity/caller.ts";
-import { decodePageToken, encodePageToken, type PageCursor } from "../page-token.ts";
+import { decodePageToken, encodePageToken, isUuid, type PageCursor } from "../page-token.ts";
 import { storableText } from "./content.rpc.ts";
 import type { ConversationFields, ConversationRepository } from "./conversation.repository.ts";
 import { exportConversation, jsonLines, markdown } from "./export.ts";
 import type { MessageRepository } from "./message.repository.ts";
 import { toProtoConversation, toProtoMessage } from "./message.rpc.ts";
+import type { MessageSearchRepository } from "./search.repository.ts";
+import { searchMessages } from "./search.rpc.ts";
 
 /** What the Conversation service is made of. */
 export interface ConversationServiceParts {
   conversations: ConversationRepository;
   messages: MessageRepository;
+  search: MessageSearchRepository;
 }
 
 /** How many conversations or messages a page has unless told otherwise. */
@@ -130,6 +133,9 @@ export function createConversationService(parts: ConversationServiceParts) {
         yield { contentType, data };
       }
     },
+
+    searchMessages: (request, { values }) =>
+      searchMessages(parts.search, requireCaller(values).userId, request),
   } satisfies Partial<ServiceImpl<typeof ConversationService>>;
 }
 
@@ -192,8 +198,4 @@ const lastPosition = 2_000_000_000;
 
 function isWhole(value: unknown, maximum: number): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maximum;
-}
-
-function isUuid(value: unknown): value is string {
-  return typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
 }

@@ -53,6 +53,8 @@ const copyBranch: Statement = {
         finish_reason, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
         reasoning_tokens, cost_micros, create_time
       from copy, branch
+    ), searched as (
+      insert into search_queue (user_id, message_id) select $2, unnest($6::uuid[]) from copy
     )
     select id from copy`,
 };

@@ -8,6 +8,7 @@ import {
   type Usage,
 } from "../../gen/tribe/v1/message_pb.js";
 import type { TokenUsage } from "../providers/provider.ts";
+import { invalidField } from "../errors.ts";
 import { toProtoContent } from "./content.rpc.ts";
 import type { StoredConversation } from "./conversation.repository.ts";
 import type { StoredAnswer, StoredMessage } from "./message.ts";
@@ -101,3 +102,17 @@ export function toProtoTimestamp(time: Date): Timestamp {
     nanos: (milliseconds - seconds * 1000) * 1_000_000,
   };
 }
+
+/** Undefined stays so. Throws INVALID_ARGUMENT naming the field for what no Timestamp may be. */
+export function fromProtoTimestamp(time: Timestamp | undefined, field: string): Date | undefined {
+  if (time === undefined) return undefined;
+  const milliseconds = Number(time.seconds) * 1000 + time.nanos / 1_000_000;
+  const date = new Date(Math.floor(milliseconds));
+  if (!(date.getTime() >= firstTime && date.getTime() <= lastTime)) {
+    throw invalidField(field, "is not between the years 1 and 9999");
+  }
+  return date;
+}
+
+const firstTime = Date.parse("0001-01-01T00:00:00Z");
+const lastTime = Date.parse("9999-12-31T23:59:59.999Z");

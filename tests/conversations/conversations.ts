@@ -5,6 +5,7 @@ import { createTurnRepository, type TurnOpening } from "../../src/chat/turn.repo
 import { createConversationRepository } from "../../src/conversations/conversation.repository.ts";
 import { createConversationService } from "../../src/conversations/conversation.rpc.ts";
 import { createMessageRepository } from "../../src/conversations/message.repository.ts";
+import { createMessageSearchRepository } from "../../src/conversations/search.repository.ts";
 import { opening, settlement } from "../chat/turns.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 import { contextOf, requestOf } from "./calls.ts";
@@ -14,6 +15,7 @@ export function createConversations({ postgres }: TestDatabase) {
   const service = createConversationService({
     conversations: createConversationRepository(postgres),
     messages: createMessageRepository(postgres),
+    search: createMessageSearchRepository(postgres),
   });
   const turns = createTurnRepository(postgres);
   const { method } = ConversationService;
@@ -63,6 +65,11 @@ export function createConversations({ postgres }: TestDatabase) {
           contextOf(method.forkConversation, userId),
         )
       ).conversation,
+    search: (userId: string, request: Request<"searchMessages">) =>
+      service.searchMessages(
+        requestOf(method.searchMessages, request),
+        contextOf(method.searchMessages, userId),
+      ),
     /** The whole file, and of what pieces it came. */
     async exported(userId: string, request: Request<"exportConversation">) {
       const pieces = service.exportConversation(
