@@ -14,6 +14,8 @@ import type { Reply } from "../support/provider-server/reply.ts";
 import { recordAnswer, type RecordedAnswer } from "../support/record-answer.ts";
 
 const KEY = "sk-secret-1234567890";
+/** For polls: other tests keep the machine busy. */
+const PATIENT = { timeout: 10_000 };
 const question: ModelRequest = {
   model: "some-model",
   messages: [{ role: "user", content: [{ type: "text", text: "Hello" }] }],
@@ -237,12 +239,12 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
       const answer = recordAnswer();
       const asked = provider.answer(question, answer, controller.signal);
       asked.catch(() => undefined);
-      await expect.poll(() => server.requests.length).toBe(1);
+      await expect.poll(() => server.requests.length, PATIENT).toBe(1);
       await answer.received(deltas);
       const reason = new Error("the caller went away");
       controller.abort(reason);
       await expect(asked).rejects.toBe(reason);
-      await expect.poll(() => server.requests[0]?.aborted).toBe(true);
+      await expect.poll(() => server.requests[0]?.aborted, PATIENT).toBe(true);
     });
 
     test("before the call, the provider is not asked", async () => {
@@ -269,6 +271,6 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
     await provider.answer(question, answer, never);
     expect(answer.text).toBe("Hi");
     // Nor is its connection kept.
-    await expect.poll(() => server.requests[0]?.aborted, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => server.requests[0]?.aborted, PATIENT).toBe(true);
   });
 });

@@ -1,5 +1,6 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { createHttpProvider, type HttpProviderOptions } from "../http/http-provider.ts";
+import { reuseRequest } from "../http/reuse-request.ts";
 import type { ClosableProvider } from "../provider.ts";
 import { checkRequest } from "./check-request.ts";
 import { mapRequest } from "./map-request.ts";
@@ -25,6 +26,7 @@ export function createAnthropicProvider(options: HttpProviderOptions): ClosableP
         openTelemetry: false,
         fetch,
       });
+      reuseRequest(client);
       return (request, fetchOptions) => {
         const { body, headers } = mapRequest(request);
         // `messages.create` sends the same, but writes warnings about models to the console.

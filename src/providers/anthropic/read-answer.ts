@@ -1,6 +1,7 @@
 /** Reads the events of a Messages stream. */
 import { complaintError, protocolError, truncatedError, type ProviderTarget } from "../errors.ts";
 import type { AnswerReader } from "../http/event-stream.ts";
+import { createTextTemplate } from "../http/text-template.ts";
 import type { ModelSink, TokenUsage } from "../provider.ts";
 import { mapStopReason } from "./map-stop-reason.ts";
 import { mapUsage } from "./map-usage.ts";
@@ -16,13 +17,20 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
   let toolCalls = 0;
   /** Whether the tool call under way has any arguments yet. */
   let toolInput: "none yet" | "some" | undefined;
+  const template = createTextTemplate("text");
 
   function event(data: string, _name: string, cut: boolean): boolean {
     started = true;
+    const text = template.match(data);
+    if (text !== undefined) {
+      sink.delta({ type: "text", text });
+      return false;
+    }
     const event = parseEvent(data, cut, target);
     switch (event.type) {
       case "content_block_delta":
         readDelta(event.delta);
+        if (event.delta.type === "text_delta") template.learn(data, event.delta.text);
         return false;
       case "content_block_start":
         readBlock(event.content_block);

@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { createHttpProvider, type HttpProviderOptions } from "../http/http-provider.ts";
+import { reuseRequest } from "../http/reuse-request.ts";
 import type { ClosableProvider } from "../provider.ts";
 import { checkRequest } from "./check-request.ts";
 import { mapRequest } from "./map-request.ts";
@@ -30,6 +31,7 @@ export function createOpenAIProvider(options: HttpProviderOptions): ClosableProv
         logLevel: "off",
         fetch,
       });
+      reuseRequest(client);
       return (request, fetchOptions) =>
         client.chat.completions.create(mapRequest(request, rules), { fetchOptions }).asResponse();
     },

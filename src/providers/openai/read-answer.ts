@@ -1,10 +1,11 @@
 /** Reads the chunks of a Chat Completions stream. */
 import { complaintError, protocolError, truncatedError, type ProviderTarget } from "../errors.ts";
 import type { AnswerReader } from "../http/event-stream.ts";
+import { createTextTemplate } from "../http/text-template.ts";
 import type { ModelSink, TokenUsage } from "../provider.ts";
 import { mapFinishReason } from "./map-finish-reason.ts";
 import { mapUsage } from "./map-usage.ts";
-import type { WireChunk, WireDelta, WireError, WireUsage } from "./wire.ts";
+import type { WireChoice, WireChunk, WireDelta, WireError, WireUsage } from "./wire.ts";
 
 /**
  * An answer is complete after a finish reason and then `[DONE]` or the end of
@@ -19,6 +20,7 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
   let usage: TokenUsage | undefined;
   let started = false;
   let toolCalls: ToolCallIndex | undefined;
+  const template = createTextTemplate("content");
 
   function event(data: string, name: string, cut: boolean): boolean {
     started = true;
@@ -28,6 +30,11 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
     }
     // A keep-alive of some servers.
     if (data === "") return false;
+    const text = name === "" ? template.match(data) : undefined;
+    if (text !== undefined) {
+      if (text !== "") sink.delta({ type: "text", text });
+      return false;
+    }
     const chunk = parseChunk(data, cut, target);
     if (chunk.error || name === "error") throw streamError(chunk.error ?? data, target);
     if (!modelKnown && chunk.model) {
@@ -42,6 +49,7 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
       if (choice.usage) readUsage(choice.usage);
     }
     if (chunk.usage) readUsage(chunk.usage);
+    else if (choice && isTextOnly(chunk, choice)) template.learn(data, choice.delta.content);
     return false;
   }
 
@@ -109,6 +117,24 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
       model,
     }),
   };
+}
+
+/** Whether the chunk says nothing but a piece of text. */
+function isTextOnly(
+  chunk: WireChunk,
+  choice: WireChoice,
+): choice is WireChoice & { delta: { content: string } } {
+  const { delta } = choice;
+  return (
+    chunk.choices?.length === 1 &&
+    !choice.finish_reason &&
+    !choice.usage &&
+    typeof delta?.content === "string" &&
+    !delta.reasoning_content &&
+    !delta.reasoning &&
+    !delta.refusal &&
+    !delta.tool_calls
+  );
 }
 
 interface ToolCallIndex {
