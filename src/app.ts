@@ -19,6 +19,7 @@ import { createPostgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
+import { addDocsRoutes } from "./server/docs.ts";
 import { createServer } from "./server/server.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
@@ -143,6 +144,7 @@ async function assemble(
     grpcPort: config.grpc.port,
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
+    addRoutes: addDocsRoutes,
   });
 
   return {
