@@ -1,0 +1,115 @@
+/** The running service is held to its document. */
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { documentFile } from "../../src/openapi.ts";
+import type { Document } from "../../src/openapi/index.ts";
+import { startApp, type TestApp } from "../support/app.ts";
+import { inOrder, operationsOf, remember, requestOf, type Known } from "./support/calls.ts";
+import type { PlacedOperation } from "./support/calls.ts";
+import { createSchemaChecker } from "./support/schema-checker.ts";
+
+const document = JSON.parse(await readFile(documentFile, "utf8")) as Document;
+const operations = inOrder(operationsOf(document));
+const checker = createSchemaChecker(document);
+const known: Known = new Map();
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startApp();
+});
+afterAll(() => app.close());
+
+/** What is wrong with an answer, by the document. */
+async function faultsOf(place: PlacedOperation, response: Response): Promise<string[]> {
+  const { operation } = place;
+  const status = operation.responses[response.status] ? String(response.status) : "default";
+  const documented = pointerTo(place, status);
+  const type = response.headers.get("content-type")?.split(";")[0] ?? "none";
+  const content = contentAt(documented);
+  const text = await response.text();
+  if ("*/*" in content) return [];
+  if (!(type in content)) return [`${response.status} is ${type}: ${text}`];
+  const schema = `${documented}/content/${type.replaceAll("/", "~1")}/schema`;
+  const values = valuesOf(type, text);
+  if (values.length === 0) return [`${response.status} is empty`];
+  for (const value of values) remember(known, value);
+  return values.flatMap((value) => checker.faults(schema, value));
+}
+
+function pointerTo({ path, method, operation }: PlacedOperation, status: string): string {
+  const response = operation.responses[status];
+  if (response !== undefined && "$ref" in response) return response.$ref.slice(1);
+  const place = path.replaceAll("/", "~1");
+  return `/paths/${place}/${method.toLowerCase()}/responses/${status}`;
+}
+
+function contentAt(pointer: string): object {
+  let value: unknown = document;
+  for (const part of pointer.slice(1).split("/")) {
+    value = (value as Record<string, unknown>)[part.replaceAll("~1", "/")];
+  }
+  return (value as { content: object }).content;
+}
+
+/** One value, or those of a stream. */
+function valuesOf(type: string, text: string): unknown[] {
+  const lines = text.split("\n").filter((line) => line !== "");
+  switch (type) {
+    case "application/x-ndjson":
+      return lines.map((line) => JSON.parse(line) as unknown);
+    case "text/event-stream":
+      return lines
+        .filter((line) => line.startsWith("data: "))
+        .map((line) => JSON.parse(line.slice(6)) as unknown);
+    default:
+      return [JSON.parse(text)];
+  }
+}
+
+/** Content types of the answer to ask for: each once. */
+function accepted({ operation }: PlacedOperation): string[] {
+  const success = operation.responses["200"];
+  return success && "content" in success ? Object.keys(success.content ?? {}) : [];
+}
+
+/** Whether the service has no handler for an RPC: Connect then answers in these words. */
+async function isUnimplemented({ operation }: PlacedOperation, response: Response) {
+  if (response.status !== 501) return false;
+  const rpc = String(operation["x-rpc"]).replace("/", ".");
+  const { code, message } = (await response.clone().json()) as { code: number; message: string };
+  return code === 12 && message === `${rpc} is not implemented`;
+}
+
+it("is served with this document", async () => {
+  const response = await fetch(`${app.baseUrl}/openapi.json`);
+  expect(await response.json()).toEqual(document);
+  expect((await fetch(`${app.baseUrl}/docs`)).status).toBe(200);
+});
+
+const named = (place: PlacedOperation) => `${place.method} ${place.path}`;
+const calls = operations.flatMap((place) =>
+  accepted(place).map((accept) => [named(place), accept, place] as const),
+);
+it.each(calls)("%s answers its example with the documented %s", async (_, accept, place) => {
+  const { target, init } = requestOf(place, known);
+  const response = await fetch(`${app.baseUrl}${target}`, {
+    ...init,
+    headers: { ...init.headers, accept, authorization: `Bearer ${app.key}` },
+  });
+  const unimplemented = await isUnimplemented(place, response);
+  const faults = await faultsOf(place, response);
+  expect({ status: response.status, faults }).toEqual({
+    status: unimplemented ? 501 : 200,
+    faults: [],
+  });
+});
+
+const secured = operations
+  .filter(({ operation }) => operation.security?.length !== 0)
+  .map((place) => [named(place), place] as const);
+it.each(secured)("%s refuses whoever has no key", async (_, place) => {
+  const { target, init } = requestOf(place, known);
+  const response = await fetch(`${app.baseUrl}${target}`, init);
+  expect(response.status).toBe(401);
+  expect(await faultsOf(place, response)).toEqual([]);
+});
