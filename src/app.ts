@@ -105,7 +105,7 @@ async function assemble(
   const redis =
     redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
   const models = createConfiguredModels(config.providers);
-  const chat = createChat(postgres, models, logger);
+  const chat = createChat(postgres, redis, models, logger);
   const conversations = createConversations(postgres, logger);
   const adminApiKey = config.identity.adminApiKey ?? embedded?.adminApiKey ?? "";
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
@@ -7,9 +8,10 @@ import {
   type SendMessageRequest,
 } from "../../gen/tribe/v1/chat_pb.js";
 import { DomainError, notFound } from "../errors.ts";
-import { requireCaller } from "../identity/caller.ts";
+import { requireCaller, type Caller } from "../identity/caller.ts";
 import type { Models } from "../providers/models.ts";
 import { addCallFacts } from "../rpc/call.ts";
+import type { Cancellation } from "./cancellation.store.ts";
 import { listModels } from "./models.rpc.ts";
 import {
   toResumeRunResponse,
@@ -19,7 +21,6 @@ import {
 import type { RunFinder } from "./run-finder.ts";
 import type { RunRepository, StoredRun } from "./run.repository.ts";
 import type { LiveRun } from "./run.ts";
-import type { Runs } from "./runs.ts";
 import { toTurnRequest } from "./turn-request.rpc.ts";
 import type { TurnResult } from "./turn-result.ts";
 import type { Turn } from "./turn.ts";
@@ -27,14 +28,17 @@ import type { Turn } from "./turn.ts";
 export interface ChatServiceParts {
   turn: Turn;
   models: Models;
-  runs: Runs;
+  cancellation: Cancellation;
   finder: RunFinder;
   runRepository: RunRepository;
 }
 
+/** How long CancelRun waits for the run to be settled; then it says RUNNING, and the run ends later. */
+const cancelPatienceMs = 5_000;
+
 /** The chat RPCs: proto to domain and back. */
 export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof ChatService> {
-  const { turn, models, runs, finder, runRepository } = parts;
+  const { turn, models, finder, cancellation, runRepository } = parts;
 
   async function begin(request: SendMessageRequest, context: HandlerContext): Promise<LiveRun> {
     const key = context.requestHeader.get("idempotency-key");
@@ -47,6 +51,12 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
     const stored = await runRepository.find(runId, requireCaller(context.values).userId);
     if (!stored) throw notFound("run", runId);
     return stored;
+  }
+
+  /** Waits for a run to end, at most for as long as its process may take to notice. */
+  async function endOf(runId: string, caller: Caller, signal: AbortSignal): Promise<void> {
+    const run = await finder.find(runId, caller, 1);
+    await Promise.race([run?.ended, delay(cancelPatienceMs, undefined, { signal, ref: false })]);
   }
 
   return {
@@ -79,9 +89,12 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
       return { run: toProtoRun(await storedRun(request.runId, context)) };
     },
     async cancelRun(request, context) {
-      const live = runs.find(request.runId, requireCaller(context.values).userId);
-      live?.stop("cancelled");
-      await live?.ended;
+      const caller = requireCaller(context.values);
+      const { state } = await storedRun(request.runId, context);
+      if (state === "running") {
+        await cancellation.cancel(request.runId, caller.userId);
+        await endOf(request.runId, caller, context.signal);
+      }
       return { run: toProtoRun(await storedRun(request.runId, context)) };
     },
     listModels: (request) => listModels(models, request),

@@ -2,11 +2,15 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { ChatService } from "../../gen/tribe/v1/chat_pb.js";
 import type { Postgres } from "../postgres/postgres.ts";
 import type { Models } from "../providers/models.ts";
+import type { Redis } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createCancellation } from "./cancellation.store.ts";
 import { createChatService } from "./chat.rpc.ts";
 import { createGenerate } from "./generation.ts";
+import { createReplays } from "./replay.ts";
 import { createRunFinder } from "./run-finder.ts";
 import { createRunRepository } from "./run.repository.ts";
+import { createRunLog } from "./run-log.store.ts";
 import { createRuns } from "./runs.ts";
 import { createSweeper } from "./sweeper.ts";
 import { createTurn } from "./turn.ts";
@@ -21,11 +25,18 @@ export interface Chat {
   close(limitMs: number): Promise<void>;
 }
 
-export function createChat(postgres: Postgres, models: Models, logger: Logger): Chat {
+export function createChat(
+  postgres: Postgres,
+  redis: Redis | undefined,
+  models: Models,
+  logger: Logger,
+): Chat {
   const repository = createTurnRepository(postgres);
   const runRepository = createRunRepository(postgres);
-  const runs = createRuns();
-  const finder = createRunFinder(runRepository, runs);
+  const log = redis && createRunLog(redis);
+  const runs = createRuns(log);
+  const finder = createRunFinder(runRepository, runs, createReplays(runRepository, log));
+  const cancellation = createCancellation(runs, redis);
   const generate = createGenerate({
     models,
     repository,
@@ -34,9 +45,16 @@ export function createChat(postgres: Postgres, models: Models, logger: Logger): 
       logger.warn({ runId, reason: error.reason, err: error.cause }, error.message),
   });
   const turn = createTurn({ finder, models, repository, runs, generate });
-  const sweeper = createSweeper(runRepository, logger);
+  const sweeper = createSweeper({
+    runs,
+    runRepository,
+    turnRepository: repository,
+    models,
+    log,
+    logger,
+  });
   return {
-    service: createChatService({ turn, models, runs, finder, runRepository }),
+    service: createChatService({ turn, models, finder, cancellation, runRepository }),
     runsInFlight: runs.inFlight,
     async close(limitMs) {
       sweeper.stop();

@@ -1,56 +1,81 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { DomainError, type ErrorCode } from "../errors.ts";
 import type { ModelDelta } from "../providers/provider.ts";
+import type { RunLog } from "./run-log.store.ts";
 import { createLiveRun, type LiveRun, type RunEvent } from "./run.ts";
 import type { RunRepository, StoredRun } from "./run.repository.ts";
 
-/** How often the database is asked about a run of another process, milliseconds. */
-const pollMs = 250;
+/** How often another process's run is looked at, milliseconds. */
+const pollMs = 150;
+/** After how many failures in a row a run is given up: about a minute of an absent database. */
+const patience = 400;
 
-/**
- * A run that has ended, told again from what is stored, each part of the answer
- * as one piece. Who has had events already gets the last one only, with the
- * whole answer in it: where the pieces were cut is not stored.
- */
-export function replayRun(stored: StoredRun, afterSequence: number): LiveRun {
-  const run = createLiveRun(stored.runId, "", afterSequence);
-  if (afterSequence === 0) {
-    run.emit(startedEvent(stored));
-    for (const delta of pieces(stored)) run.emit(delta);
-  }
-  run.emit(lastEvent(stored));
-  return run;
+/** Runs that are told from what is stored. */
+export interface Replays {
+  /**
+   * A run that has ended, for a follower who has had events up to `afterSequence`.
+   * With its log gone, a new follower gets each part of the answer as one piece,
+   * and one who comes back the last event only, with the whole answer in it.
+   */
+  replay(stored: StoredRun, afterSequence: number): Promise<LiveRun>;
+  /** A run that another process makes, piece by piece where there is a log. */
+  watch(stored: StoredRun, userId: string, afterSequence: number): LiveRun;
 }
 
-/** A run that another process makes: its beginning now, the rest once it is stored. */
-export function watchRun(
-  stored: StoredRun,
-  userId: string,
-  repository: RunRepository,
-  afterSequence: number,
-): LiveRun {
-  const run = createLiveRun(stored.runId, userId, afterSequence);
-  if (afterSequence === 0) run.emit(startedEvent(stored));
-  void follow();
-  return run;
-
-  async function follow(): Promise<void> {
-    // A run ends in minutes, at the latest when it is settled as abandoned.
-    for (let failures = 0; failures < 40;) {
-      await delay(pollMs, undefined, { ref: false });
-      try {
-        const now = await repository.find(stored.runId, userId);
-        if (!now) break;
-        if (now.state === "running") continue;
-        if (afterSequence === 0) for (const delta of pieces(now)) run.emit(delta);
-        run.emit(lastEvent(now));
-        return;
-      } catch {
-        failures++;
-      }
+export function createReplays(repository: RunRepository, log: RunLog | undefined): Replays {
+  /** Emits what the log has beyond `sequence`, without a gap; gives the sequence reached. */
+  async function emitLogged(run: LiveRun, sequence: number): Promise<number> {
+    // Redis may be away: the end of the run is told all the same.
+    const logged = (await log?.read(run.runId, sequence).catch(() => [])) ?? [];
+    for (const { sequence: next, delta } of logged) {
+      if (next !== sequence + 1) break;
+      run.emit(delta);
+      sequence = next;
     }
-    run.emit(lastEvent({ ...stored, state: "interrupted", errorReason: "RUN_LOST" }));
+    return sequence;
   }
+
+  return {
+    async replay(stored, afterSequence) {
+      const run = createLiveRun(stored.runId, "", { before: afterSequence });
+      if (afterSequence === 0) run.emit(startedEvent(stored));
+      const begun = Math.max(afterSequence, 1);
+      const reached = await emitLogged(run, begun);
+      if (afterSequence === 0 && reached === begun) {
+        for (const delta of pieces(stored)) run.emit(delta);
+      }
+      run.emit(lastEvent(stored));
+      return run;
+    },
+    watch(stored, userId, afterSequence) {
+      const run = createLiveRun(stored.runId, userId, { before: afterSequence });
+      if (afterSequence === 0) run.emit(startedEvent(stored));
+      void follow();
+      return run;
+
+      async function follow(): Promise<void> {
+        let reached = Math.max(afterSequence, 1);
+        for (let failures = 0; failures < patience;) {
+          await delay(pollMs, undefined, { ref: false });
+          try {
+            // In this order: what was logged before the end is there when the end is seen.
+            const now = await repository.find(stored.runId, userId);
+            reached = await emitLogged(run, reached);
+            failures = 0;
+            if (!now) break;
+            if (now.state === "running") continue;
+            if (afterSequence === 0 && reached === 1)
+              for (const delta of pieces(now)) run.emit(delta);
+            run.emit(lastEvent(now));
+            return;
+          } catch {
+            failures++;
+          }
+        }
+        run.emit(lastEvent({ ...stored, state: "interrupted", errorReason: "RUN_LOST" }));
+      }
+    },
+  };
 }
 
 /** The first event of a stored run. */

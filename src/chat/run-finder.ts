@@ -1,6 +1,6 @@
 import { DomainError } from "../errors.ts";
 import type { Caller } from "../identity/caller.ts";
-import { replayRun, watchRun } from "./replay.ts";
+import type { Replays } from "./replay.ts";
 import type { LiveRun } from "./run.ts";
 import type { RunRepository, StoredRun } from "./run.repository.ts";
 import type { Runs } from "./runs.ts";
@@ -17,13 +17,21 @@ export interface RunFinder {
   find(runId: string, caller: Caller, afterSequence: number): Promise<LiveRun | undefined>;
 }
 
-export function createRunFinder(repository: RunRepository, runs: Runs): RunFinder {
+export function createRunFinder(
+  repository: RunRepository,
+  runs: Runs,
+  replays: Replays,
+): RunFinder {
   /** A run of this process tells its own events; others are told from what is stored. */
-  function attach(stored: StoredRun, { userId }: Caller, afterSequence: number): LiveRun {
+  async function attach(
+    stored: StoredRun,
+    { userId }: Caller,
+    afterSequence: number,
+  ): Promise<LiveRun> {
     const live = runs.find(stored.runId, userId);
     if (live) return live;
-    if (stored.state === "running") return watchRun(stored, userId, repository, afterSequence);
-    return replayRun(stored, afterSequence);
+    if (stored.state === "running") return replays.watch(stored, userId, afterSequence);
+    return replays.replay(stored, afterSequence);
   }
 
   return {

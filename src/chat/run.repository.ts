@@ -1,6 +1,5 @@
 import type { StoredMessage } from "../conversations/message.ts";
 import { messageJson, type MessageRow, toStoredMessage } from "../conversations/message.row.ts";
-import { branchColumns, branchPosition } from "../conversations/branch.ts";
 import type { Postgres, Statement } from "../postgres/postgres.ts";
 
 /** A run with its question and, once it has ended, its answer. */
@@ -23,18 +22,46 @@ export interface StoredRun {
   answer: StoredMessage | undefined;
 }
 
+/** A run that nobody generates any more: what is needed to settle it. */
+export interface AbandonedRun {
+  runId: string;
+  userId: string;
+  apiKeyId: string | undefined;
+  conversationId: string;
+  userMessageId: string;
+  assistantMessageId: string;
+  /** Sequence of the question. */
+  sequence: number;
+  model: string;
+  /** Estimated tokens of the branch up to and with the question. */
+  branchTokens: number;
+}
+
+type AbandonedRow = [
+  runId: string,
+  userId: string,
+  apiKeyId: string | null,
+  conversationId: string,
+  userMessageId: string,
+  assistantMessageId: string,
+  sequence: number,
+  model: string,
+  branchTokens: number | null,
+];
+
 /** Runs as they are found again. */
 export interface RunRepository {
   /** The user's run of the last 24 hours that had this idempotency key. */
   findByIdempotencyKey(userId: string, key: string): Promise<StoredRun | undefined>;
   /** The run, if it is the user's. */
   find(runId: string, userId: string): Promise<StoredRun | undefined>;
+  /** Says that this process still generates these runs. */
+  renew(runIds: readonly string[]): Promise<void>;
   /**
-   * Ends runs whose process cannot be alive: those that began, and were last said to be
-   * alive, more than `olderThanMs` ago. Each becomes interrupted with an empty answer,
-   * which is the head of its conversation if that has not gone on. Returns their ids.
+   * Runs whose process is dead: those that began, and were last said to be
+   * generated, more than `olderThanMs` ago. The oldest hundred.
    */
-  settleAbandoned(olderThanMs: number): Promise<string[]>;
+  findAbandoned(olderThanMs: number): Promise<AbandonedRun[]>;
 }
 
 type RunRow = [
@@ -79,49 +106,40 @@ const byId: Statement = {
   text: `${selectRun} where runs.id = $1 and runs.user_id = $2`,
 };
 
-/** Locks conversations first, as a settling turn does; those that are busy come next time. */
+/** Says that these runs are being generated. One statement for all runs of a process. */
+const renew: Statement = {
+  name: "runs_renew",
+  text: `
+    update runs set lease_time = clock_timestamp()
+    where id = any($1::uuid[]) and state = 'running'`,
+};
+
+/** With the tokens of the branch up to the question: what the provider was sent at most. */
 export const abandoned: Statement = {
   name: "runs_abandoned",
   text: `
-    with abandoned as materialized (
-      select runs.id from runs join conversations on conversations.id = runs.conversation_id
-      where runs.state = 'running' and runs.start_time < now() - $1 * interval '1 millisecond'
-        and coalesce(runs.lease_time < now() - $1 * interval '1 millisecond', true)
-      order by runs.start_time limit $2
-      for no key update of conversations skip locked
-    ), ended as (
-      update runs set
-        state = 'interrupted', end_time = clock_timestamp(), error_reason = 'RUN_INTERRUPTED',
-        error_message = 'the serving process died'
-      from abandoned where runs.id = abandoned.id and runs.state = 'running'
-      returning runs.*
-    ), answer as (
-      insert into messages
-        (id, conversation_id, parent_id, role, status, content, tokens, sequence, run_id, model,
-         provider, create_time, ${branchColumns})
-      select ended.assistant_message_id, ended.conversation_id, parent.id, 'assistant',
-        'interrupted', '[]', 0, ended.sequence + 1, ended.id, ended.model, ended.provider,
-        ended.end_time, ${branchPosition}
-      from ended join messages parent on parent.id = ended.user_message_id
-        left join messages jump on jump.id = parent.jump_id
-    ), searched as (
-      insert into search_queue (user_id, message_id) select user_id, user_message_id from ended
-    ), latest as (
-      select distinct on (ended.conversation_id) ended.*, question.parent_id
-      from ended join messages question on question.id = ended.user_message_id
-      order by ended.conversation_id, ended.sequence desc
-    ), head as (
-      update conversations set
-        head_message_id = latest.assistant_message_id, version = version + 1,
-        update_time = latest.end_time
-      from latest where conversations.id = latest.conversation_id
-        and conversations.head_message_id is not distinct from latest.parent_id
+    with recursive abandoned as materialized (
+      select * from runs
+      where state = 'running' and start_time < now() - $1 * interval '1 millisecond'
+        and coalesce(lease_time < now() - $1 * interval '1 millisecond', true)
+      order by start_time limit $2
+    ), branch as (
+      select abandoned.id as run_id, messages.parent_id, messages.tokens::bigint as total, 1 as length
+      from abandoned join messages on messages.id = abandoned.user_message_id
+      union all
+      select branch.run_id, messages.parent_id, branch.total + messages.tokens, branch.length + 1
+      from branch join messages on messages.id = branch.parent_id
+      where branch.length < 10000
     )
-    select id from ended`,
+    select json_build_array(
+      abandoned.id, abandoned.user_id, abandoned.api_key_id, abandoned.conversation_id,
+      abandoned.user_message_id, abandoned.assistant_message_id, abandoned.sequence,
+      abandoned.model, (select max(total) from branch where run_id = abandoned.id))::text
+    from abandoned`,
 };
 
-/** How many runs settleAbandoned ends at a time. */
-const batchSize = 500;
+/** How many abandoned runs are looked at in one go. */
+const batchSize = 100;
 
 /** The runs in PostgreSQL. */
 export function createRunRepository(postgres: Postgres): RunRepository {
@@ -132,13 +150,13 @@ export function createRunRepository(postgres: Postgres): RunRepository {
   return {
     findByIdempotencyKey: (userId, key) => findOne(byIdempotencyKey, [userId, key]),
     find: (runId, userId) => findOne(byId, [runId, userId]),
-    async settleAbandoned(olderThanMs) {
-      const runIds: string[] = [];
-      for (;;) {
-        const rows = await postgres.query<[string]>(abandoned, [olderThanMs, batchSize]);
-        for (const [runId] of rows) runIds.push(runId);
-        if (rows.length < batchSize) return runIds;
-      }
+    async renew(runIds) {
+      // An array as PostgreSQL writes it; ids need no quotes.
+      await postgres.run(renew, [`{${runIds.join(",")}}`]);
+    },
+    async findAbandoned(olderThanMs) {
+      const rows = await postgres.run(abandoned, [olderThanMs, batchSize]);
+      return rows.map(([json]) => toAbandonedRun(JSON.parse(json ?? "") as AbandonedRow));
     },
   };
 }
@@ -157,5 +175,20 @@ function toStoredRun(row: RunRow): StoredRun {
     assistantMessageId: row[8],
     question: toStoredMessage(row[9]),
     answer: row[10] === null ? undefined : toStoredMessage(row[10]),
+  };
+}
+
+function toAbandonedRun(row: AbandonedRow): AbandonedRun {
+  const [runId, userId, apiKeyId, conversationId, userMessageId, assistantMessageId] = row;
+  return {
+    runId,
+    userId,
+    apiKeyId: apiKeyId ?? undefined,
+    conversationId,
+    userMessageId,
+    assistantMessageId,
+    sequence: row[6],
+    model: row[7],
+    branchTokens: row[8] ?? 0,
   };
 }

@@ -1,6 +1,7 @@
 import type { DomainError } from "../errors.ts";
 import type { ModelDelta } from "../providers/provider.ts";
 import type { StoredMessage } from "../conversations/message.ts";
+import type { RunLogWriter } from "./run-log.store.ts";
 import type { TurnResult } from "./turn-result.ts";
 
 /** What happens in a run, in order. The last event is `completed` or `failed`. */
@@ -39,13 +40,19 @@ export interface LiveRun {
 
 /**
  * Makes a run without events. `before` is how many events its followers have
- * already had from elsewhere: the next one has the sequence after that.
+ * already had from elsewhere: the next one has the sequence after that. `log`
+ * gets the pieces, for followers at other processes.
  */
-export function createLiveRun(runId: string, userId: string, before = 0): LiveRun {
+export function createLiveRun(
+  runId: string,
+  userId: string,
+  { before = 0, log }: { before?: number; log?: RunLogWriter | undefined } = {},
+): LiveRun {
   const events: RunEvent[] = [];
   const controller = new AbortController();
   const ended = Promise.withResolvers<RunEvent & { type: "completed" | "failed" }>();
   let over = false;
+  let followed = false;
   // Shared by all followers that have read everything; made anew after each wake-up.
   let news: PromiseWithResolvers<void> | undefined;
   function wakeFollowers(): void {
@@ -64,12 +71,16 @@ export function createLiveRun(runId: string, userId: string, before = 0): LiveRu
       events.push(event);
       if (event.type === "completed" || event.type === "failed") {
         over = true;
+        log?.end(followed);
         ended.resolve(event);
+      } else if (event.type !== "run_started") {
+        log?.append(before + events.length, event);
       }
       wakeFollowers();
     },
     ended: ended.promise,
     async *follow(afterSequence, signal) {
+      followed = true;
       signal.addEventListener("abort", wakeFollowers);
       try {
         let next = Math.max(0, afterSequence - before);

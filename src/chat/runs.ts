@@ -1,4 +1,5 @@
 import { unavailable } from "../errors.ts";
+import type { RunLog } from "./run-log.store.ts";
 import { createLiveRun, type LiveRun } from "./run.ts";
 
 /** How many ended runs stay in memory for followers that come back; older ones are read from the database. */
@@ -12,14 +13,16 @@ export interface Runs {
   start(runId: string, userId: string, generate: (run: LiveRun) => Promise<void>): LiveRun;
   /** A run of this user, while it lives and a little longer. */
   find(runId: string, userId: string): LiveRun | undefined;
+  /** The runs that have been generated for longer than this. */
+  olderThan(ageMs: number): string[];
   /** How many are being generated now. */
   inFlight(): number;
   /** Waits for the runs to end, at most `limitMs`; then stops the rest as interrupted. */
   drain(limitMs: number): Promise<void>;
 }
 
-export function createRuns(): Runs {
-  const generating = new Map<string, { run: LiveRun; generated: Promise<void> }>();
+export function createRuns(log?: RunLog): Runs {
+  const generating = new Map<string, { run: LiveRun; generated: Promise<void>; since: number }>();
   // A Map keeps the order of insertion: the first key is the oldest.
   const ended = new Map<string, LiveRun>();
 
@@ -45,9 +48,9 @@ export function createRuns(): Runs {
       if (draining) throw unavailable("SHUTTING_DOWN", "the server is shutting down; try again");
     },
     start(runId, userId, generate) {
-      const run = createLiveRun(runId, userId);
+      const run = createLiveRun(runId, userId, { log: log?.writer(runId) });
       const generated = generate(run).finally(() => retire(run));
-      generating.set(runId, { run, generated });
+      generating.set(runId, { run, generated, since: performance.now() });
       // Admitted before the drain, opened after its end.
       if (interrupting) run.stop("interrupted");
       return run;
@@ -55,6 +58,16 @@ export function createRuns(): Runs {
     find(runId, userId) {
       const run = generating.get(runId)?.run ?? ended.get(runId);
       return run?.userId === userId ? run : undefined;
+    },
+    olderThan(ageMs) {
+      const limit = performance.now() - ageMs;
+      const runIds: string[] = [];
+      // In the order in which they began: the first young one ends the search.
+      for (const [runId, { since }] of generating) {
+        if (since > limit) break;
+        runIds.push(runId);
+      }
+      return runIds;
     },
     inFlight: () => generating.size,
     async drain(limitMs) {

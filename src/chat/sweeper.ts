@@ -1,26 +1,94 @@
+import type { Models } from "../providers/models.ts";
+import { estimateContentTokens } from "../providers/tokens.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { RunRepository } from "./run.repository.ts";
+import { costMicros } from "../usage/cost.ts";
+import { createAnswer } from "./answer.ts";
+import type { RunLog } from "./run-log.store.ts";
+import type { AbandonedRun, RunRepository } from "./run.repository.ts";
+import type { Runs } from "./runs.ts";
+import type { TurnRepository } from "./turn.repository.ts";
 
-/** Longer than any run may take with its settling, so nobody's living run is swept. */
-const abandonedAfterMs = 15 * 60_000;
-const sweepEveryMs = 60_000;
+export interface SweeperParts {
+  runs: Runs;
+  runRepository: RunRepository;
+  turnRepository: TurnRepository;
+  models: Models;
+  /** Undefined without Redis: then nothing is known of what had arrived. */
+  log: RunLog | undefined;
+  logger: Logger;
+  /** How often a process says which runs it generates. Default: 5,000. */
+  renewEveryMs?: number;
+  /** After which silence a run's process counts as dead. Default: 30,000. */
+  abandonedAfterMs?: number;
+}
 
-/** Settles the runs of processes that died. */
+/** Notices runs whose process died, and settles them with what had arrived. */
 export interface Sweeper {
   stop(): void;
 }
 
-/** Looks every minute, from now on. Any number of processes may do so at once. */
-export function createSweeper(repository: RunRepository, logger: Logger): Sweeper {
-  async function sweep(): Promise<void> {
+/** Begins now. Every process does so; a run is settled by one of them only. */
+export function createSweeper(parts: SweeperParts): Sweeper {
+  const { runs, runRepository, logger, renewEveryMs = 5_000, abandonedAfterMs = 30_000 } = parts;
+  // While the database was away nobody could renew: everyone gets the whole time again.
+  let reachableSince: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  async function beat(): Promise<void> {
     try {
-      const runIds = await repository.settleAbandoned(abandonedAfterMs);
-      for (const runId of runIds) logger.warn({ runId }, "settled a run whose process died");
+      const runIds = runs.olderThan(renewEveryMs);
+      if (runIds.length > 0) await runRepository.renew(runIds);
+      const now = performance.now();
+      reachableSince ??= now;
+      const abandoned = await runRepository.findAbandoned(abandonedAfterMs);
+      if (now - reachableSince >= abandonedAfterMs) {
+        for (const run of abandoned) await settleAbandoned(run, parts);
+      }
     } catch (error) {
+      reachableSince = undefined;
       logger.debug({ err: error }, "could not look for abandoned runs; trying again");
     }
+    if (!stopped) timer = setTimeout(() => void beat(), renewEveryMs).unref();
   }
-  const timer = setInterval(() => void sweep(), sweepEveryMs);
-  timer.unref();
-  return { stop: () => clearInterval(timer) };
+  void beat();
+
+  return {
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function settleAbandoned(run: AbandonedRun, parts: SweeperParts): Promise<void> {
+  const answer = createAnswer();
+  const logged = (await parts.log?.read(run.runId, 0).catch(() => [])) ?? [];
+  for (const { delta } of logged) answer.add(delta);
+  const content = answer.partialContent();
+  const tokens = estimateContentTokens(content);
+  const choice = parts.models.find(run.model);
+  // What the provider counted died with the process: the tokens are estimated.
+  const usage = {
+    inputTokens: run.branchTokens,
+    cachedInputTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: tokens,
+    reasoningTokens: 0,
+  };
+  await parts.turnRepository.settle({
+    ...run,
+    sequence: run.sequence + 1,
+    status: "interrupted",
+    content,
+    tokens,
+    finishReason: "error",
+    provider: choice?.provider ?? "unknown",
+    usage,
+    costMicros: costMicros(choice?.price, usage),
+    priceVersion: choice?.priceVersion ?? "unknown",
+    errorReason: "RUN_INTERRUPTED",
+    errorMessage: "the process that served the run died",
+  });
+  parts.logger.warn({ runId: run.runId }, "settled a run whose process died");
 }

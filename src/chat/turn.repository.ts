@@ -1,9 +1,10 @@
+import { DomainError } from "../errors.ts";
 import { violatedConstraint } from "../postgres/failure.ts";
 import { toJsonb, toText } from "../postgres/json.ts";
 import type { Postgres } from "../postgres/postgres.ts";
 import type { ContentPart } from "../providers/content.ts";
 import type { FinishReason, TokenUsage } from "../providers/provider.ts";
-import { openExisting, openNew, settle } from "./turn.statements.ts";
+import { openExisting, openNew, runState, settle } from "./turn.statements.ts";
 
 /** A message as the context of a turn needs it. */
 export interface HistoryMessage {
@@ -100,7 +101,7 @@ export interface TurnRepository {
   /**
    * One statement, one transaction: stores the answer, the usage row and the
    * run's end, and makes the answer the conversation's head. Settling a run twice changes
-   * nothing. When the conversation was deleted meanwhile, only the usage is kept.
+   * nothing; ABORTED when it ended otherwise, as when this process was taken for dead. When the conversation was deleted meanwhile, only the usage is kept.
    * Returns when the answer was stored.
    */
   settle(settlement: TurnSettlement): Promise<Date>;
@@ -141,6 +142,7 @@ export function createTurnRepository(postgres: Postgres): TurnRepository {
     },
     async settle(settlement) {
       const [row] = await postgres.run(settle, settlementValues(settlement));
+      if (row?.[1] === "t") await assertSettledAlike(postgres, settlement);
       return new Date(Number(row?.[0]));
     },
     discard: (runId) => discard(postgres, runId),
@@ -201,6 +203,14 @@ function openedExisting(json: string): OpenedTurn | OpeningRefusal {
       tokens,
     })),
   };
+}
+
+/** The run had ended before: by us, when the answer to our first attempt was lost, or by others. */
+async function assertSettledAlike(postgres: Postgres, settlement: TurnSettlement): Promise<void> {
+  const [row] = await postgres.run(runState, [settlement.runId]);
+  const state = row?.[0];
+  if (state === settlement.status) return;
+  throw new DomainError("ABORTED", "RUN_SETTLED", `the run had already ended as ${state}`);
 }
 
 function settlementValues(settlement: TurnSettlement): unknown[] {

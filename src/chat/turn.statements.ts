@@ -103,7 +103,7 @@ export const openExisting: Statement = {
 /**
  * $1-$19 as `settlementValues` makes them. Whoever ends the run bills it; when the
  * conversation is gone, and the run with it, the ledger's own key sees to that.
- * Gives the time in milliseconds since 1970.
+ * Gives the time in milliseconds since 1970, and whether the run had ended before.
  */
 export const settle: Statement = {
   name: "turn_settle",
@@ -131,7 +131,11 @@ export const settle: Statement = {
       update conversations set
         head_message_id = ended.assistant_message_id, version = version + 1,
         update_time = ended.end_time
-      from ended where conversations.id = ended.conversation_id
+      from ended join messages question on question.id = ended.user_message_id
+      where conversations.id = ended.conversation_id
+        -- A run that broke off long ago must not take the head from what came after it.
+        and ($3 <> 'interrupted'
+          or conversations.head_message_id is not distinct from question.parent_id)
     ), searched as (
       insert into search_queue (user_id, message_id)
       select $17::uuid, unnest(array[user_message_id, assistant_message_id]) from ended
@@ -144,9 +148,17 @@ export const settle: Statement = {
       where exists (select from ended) or not exists (select from conversation)
       on conflict (run_id) do nothing
     )
-    select (extract(epoch from coalesce(
-      (select end_time from ended),
-      (select end_time from runs where id = $1),
-      clock_timestamp()
-    )) * 1000)::bigint::text`,
+    select
+      (extract(epoch from coalesce(
+        (select end_time from ended),
+        (select end_time from runs where id = $1),
+        clock_timestamp()
+      )) * 1000)::bigint::text,
+      exists (select from conversation) and not exists (select from ended)`,
+};
+
+/** How a run stands. $1: the run. */
+export const runState: Statement = {
+  name: "turn_run_state",
+  text: "select state from runs where id = $1",
 };

@@ -57,6 +57,8 @@ export interface Models {
    * INVALID_ARGUMENT for `model`.
    */
   resolve(name: string | undefined): ModelChoice;
+  /** The same without an error: undefined for a model that is not known any more. */
+  find(name: string): ModelChoice | undefined;
   /** All models whose provider is configured, the default one first. */
   list(): readonly ModelInfo[];
   /**
@@ -152,6 +154,7 @@ export function createModels(options: ModelsOptions): Models {
       if (choice === undefined) throw unknownModel(name, infos);
       return choice;
     },
+    find: (name) => choices.get(name) ?? passThrough(name),
     list: () => infos,
     check(choice, request) {
       checkCapabilities(choice.entry, request);

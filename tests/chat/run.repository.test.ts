@@ -136,89 +136,47 @@ describe("findByIdempotencyKey", () => {
   });
 });
 
-describe("settleAbandoned", () => {
-  test("interrupts old runs, and only those, with an empty answer", async () => {
-    const old = await open();
-    const young = await open();
-    const alive = await open();
-    const ended = await open();
-    await turns.settle(settlement(ended.asked, ended.opened));
-    for (const { asked } of [old, alive, ended]) await makeOlder(asked.runId, "1 hour");
-    await database.sql("update runs set lease_time = now() where id = ?", [alive.asked.runId]);
-
-    const mine = [old, young, alive, ended].map(({ asked }) => asked.runId);
-    const settled = await runs.settleAbandoned(60_000);
-    expect(settled.filter((runId) => mine.includes(runId))).toEqual([old.asked.runId]);
-    expect(await runs.settleAbandoned(60_000)).toEqual([]);
-
-    expect(await runs.find(old.asked.runId, userId)).toMatchObject({
-      state: "interrupted",
-      errorReason: "RUN_INTERRUPTED",
-      answer: {
-        status: "interrupted",
-        content: [],
-        sequence: 2,
-        parentMessageId: old.asked.userMessageId,
-        answer: { model: "demo", provider: "", usage: undefined, costMicros: undefined },
-      },
-    });
-    for (const { asked } of [young, alive]) {
-      expect(await runs.find(asked.runId, userId)).toMatchObject({ state: "running" });
-    }
-    const next = await open({ conversationId: old.opened.conversationId });
-    expect(next.opened.parentMessageId).toBe(old.asked.assistantMessageId);
-    expect(next.opened.history.map(({ content }) => content.length)).toEqual([1, 0]);
-  });
-
-  test("leaves the head of a conversation that has gone on", async () => {
+describe("findAbandoned", () => {
+  test("finds old runs, and only those that nobody renews, with all that settles them", async () => {
     const first = await open();
-    const { conversationId } = first.opened;
     await turns.settle(settlement(first.asked, first.opened));
+    const { conversationId } = first.opened;
+    const old = await open({ conversationId });
+    const young = await open();
+    const renewed = await open();
+    for (const { asked } of [first, old, renewed]) await makeOlder(asked.runId, "1 hour");
+    await runs.renew([renewed.asked.runId, young.asked.runId]);
+
+    const mine = [first, old, young, renewed].map(({ asked }) => asked.runId);
+    const found = (await runs.findAbandoned(60_000)).filter(({ runId }) => mine.includes(runId));
+    expect(found).toEqual([
+      {
+        runId: old.asked.runId,
+        userId,
+        apiKeyId: old.asked.apiKeyId,
+        conversationId,
+        userMessageId: old.asked.userMessageId,
+        assistantMessageId: old.asked.assistantMessageId,
+        sequence: 3,
+        model: old.asked.model,
+        branchTokens: expect.any(Number),
+      },
+    ]);
+    expect(found[0]!.branchTokens).toBeGreaterThan(old.asked.tokens);
+  });
+});
+
+describe("an interrupted run", () => {
+  test("takes the head only of a conversation that has not gone on", async () => {
+    const { asked, opened } = await open();
+    const { conversationId } = opened;
+    await turns.settle(settlement(asked, opened, { status: "interrupted" }));
     const lost = await open({ conversationId });
-    const alsoLost = await open({ conversationId });
+    expect(lost.opened.parentMessageId).toBe(asked.assistantMessageId);
     const later = await open({ conversationId });
     await turns.settle(settlement(later.asked, later.opened));
-    await makeOlder(lost.asked.runId, "1 hour");
-    await makeOlder(alsoLost.asked.runId, "1 hour");
-    expect(await runs.settleAbandoned(60_000)).toHaveLength(2);
+    await turns.settle(settlement(lost.asked, lost.opened, { status: "interrupted" }));
     const next = await open({ conversationId });
     expect(next.opened.parentMessageId).toBe(later.asked.assistantMessageId);
-  });
-
-  test("a turn that settles after all changes and bills nothing", async () => {
-    const { asked, opened } = await open();
-    await makeOlder(asked.runId, "1 hour");
-    await runs.settleAbandoned(60_000);
-    const before = await runs.find(asked.runId, userId);
-    await turns.settle(settlement(asked, opened));
-    expect(await runs.find(asked.runId, userId)).toEqual(before);
-    const billed = await database.sql("select 1 from usage where run_id = ?", [asked.runId]);
-    expect(billed).toEqual([]);
-  });
-
-  test("ends a thousand, each once, also when two processes look at a time", async () => {
-    const { asked } = await open();
-    await database.sql(
-      `with conversation as (
-         insert into conversations (id, user_id, last_sequence)
-         select gen_random_uuid(), '${userId}', 2 from generate_series(1, 1100) returning id
-       ), question as (
-         insert into messages
-           (id, conversation_id, role, status, content, tokens, sequence, depth, jump_depth)
-         select gen_random_uuid(), id, 'user', 'completed', '[]', 0, 1, 1, 0 from conversation
-         returning id, conversation_id
-       )
-       insert into runs
-         (id, conversation_id, user_id, user_message_id, assistant_message_id, state, sequence,
-          model, start_time)
-       select gen_random_uuid(), conversation_id, '${userId}', id, gen_random_uuid(), 'running',
-         1, 'demo', now() - interval '1 hour' from question`,
-    );
-    const both = await Promise.all([runs.settleAbandoned(60_000), runs.settleAbandoned(60_000)]);
-    const rest = await runs.settleAbandoned(60_000);
-    const ids = [...both.flat(), ...rest];
-    expect(ids).toHaveLength(1100);
-    expect(new Set(ids).size).toBe(1100);
-    expect(ids).not.toContain(asked.runId);
   });
 });

@@ -298,13 +298,10 @@ describe("settle", () => {
   test("changes and bills nothing the second time", async () => {
     const { asked, opened, settled, createTime } = await turn();
     const before = await snapshot(opened.conversationId);
-    const again = await turns.settle({
-      ...settled,
-      status: "failed",
-      content: [],
-      costMicros: 9n,
+    expect(await turns.settle({ ...settled, content: [], costMicros: 9n })).toEqual(createTime);
+    await expect(turns.settle({ ...settled, status: "failed" })).rejects.toMatchObject({
+      reason: "RUN_SETTLED",
     });
-    expect(again).toEqual(createTime);
     expect(await snapshot(opened.conversationId)).toEqual(before);
     const next = await open({ conversationId: opened.conversationId });
     await Promise.all(

@@ -1,0 +1,100 @@
+/**
+ * The pieces of runs in Redis, so that any process can tell a run on to a client
+ * that comes back, and so that what a dead process had generated is not lost.
+ *
+ * Only pieces are here: a run's question and its end are in the database. A run
+ * is one stream `tribe:run:{id}`; an entry holds the pieces of one batch and has
+ * the sequence of the last of them as its id.
+ */
+import type { ModelDelta } from "../providers/provider.ts";
+import type { Redis } from "../redis/redis.ts";
+
+/** How long pieces wait for company before they are written, milliseconds. */
+const batchMs = 50;
+/** How long a run can be followed after its last piece; longer than a run may live. */
+const expireSeconds = 20 * 60;
+/** The most batches that are kept; at 20 a second more than a run may last. */
+const longestLog = 20_000;
+
+/** A piece and its place in the run. */
+export interface LoggedDelta {
+  sequence: number;
+  delta: ModelDelta;
+}
+
+/** Writes the pieces of one run, beside it: nothing ever waits for Redis here. */
+export interface RunLogWriter {
+  append(sequence: number, delta: ModelDelta): void;
+  /** Writes what is left. A short run that nobody followed is not written at all: it is in the database. */
+  end(followed: boolean): void;
+}
+
+export interface RunLog {
+  writer(runId: string): RunLogWriter;
+  /** The pieces after `afterSequence` that have been written. */
+  read(runId: string, afterSequence: number): Promise<LoggedDelta[]>;
+}
+
+export function createRunLog(redis: Redis): RunLog {
+  async function write(key: string, lastSequence: number, batch: ModelDelta[]): Promise<void> {
+    const entry = ["e", JSON.stringify(batch)];
+    const trim = ["MAXLEN", "~", String(longestLog)];
+    await redis.command(key, ["XADD", key, ...trim, `0-${lastSequence}`, ...entry]);
+    await redis.command(key, ["EXPIRE", key, String(expireSeconds)]);
+  }
+
+  return {
+    writer(runId) {
+      const key = keyOf(runId);
+      let batch: ModelDelta[] = [];
+      let lastSequence = 0;
+      let timer: NodeJS.Timeout | undefined;
+      let written = false;
+      // A gap would be worse than an end: after a failure nothing more of this run is written.
+      let broken = false;
+
+      function flush(): void {
+        timer = undefined;
+        if (batch.length === 0 || broken) return;
+        const pieces = batch;
+        batch = [];
+        written = true;
+        write(key, lastSequence, pieces).catch(() => {
+          broken = true;
+        });
+      }
+      return {
+        append(sequence, delta) {
+          batch.push(delta);
+          lastSequence = sequence;
+          timer ??= setTimeout(flush, batchMs);
+        },
+        end(followed) {
+          clearTimeout(timer);
+          if (written || followed) flush();
+        },
+      };
+    },
+    async read(runId, afterSequence) {
+      const key = keyOf(runId);
+      const reply = await redis.command<[string, [string, string]][]>(key, [
+        "XRANGE",
+        key,
+        `(0-${afterSequence}`,
+        "+",
+      ]);
+      return reply.flatMap(([id, [, json]]) => {
+        const batch = JSON.parse(json) as ModelDelta[];
+        const first = Number(id.slice(2)) - batch.length + 1;
+        return batch
+          .map((delta, index) => ({ sequence: first + index, delta }))
+          .filter(({ sequence }) => sequence > afterSequence);
+      });
+    },
+  };
+}
+
+/** The braces make one hash tag of it, so that all of a run's keys are on one node of a cluster. */
+function keyOf(runId: string): string {
+  return `tribe:run:{${runId}}`;
+}
