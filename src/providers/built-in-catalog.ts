@@ -7,7 +7,10 @@
  */
 import type { Catalog, CatalogModel, LongInputPrice, Price } from "./catalog.ts";
 
-/** Dollars for a million tokens, as price lists write them: input, cached input, cache write, output. */
+/**
+ * Dollars for a million tokens, as price lists write them. Models whose list has
+ * no price for writing to the cache write at that of the input.
+ */
 type Dollars = readonly [input: number, cached: number, write: number, output: number];
 
 function price(dollars: Dollars, longInput?: LongInputPrice): Price {
@@ -26,6 +29,10 @@ const EVERYTHING = { images: true, tools: true, jsonSchema: true, reasoning: tru
 /** Chat Completions sends nothing while a model thinks, which can take minutes. */
 const THINKS_SILENTLY = { ...EVERYTHING, firstTokenMs: 300_000 };
 const MILLION = { contextTokens: 1_000_000, maxOutputTokens: 128_000 };
+const CHATS = { ...EVERYTHING, reasoning: false };
+const GPT_4O = { contextTokens: 128_000, maxOutputTokens: 16_384 };
+const GPT_4_1 = { contextTokens: 1_047_576, maxOutputTokens: 32_768 };
+const GPT_5 = { contextTokens: 400_000, maxOutputTokens: 128_000 };
 const GPT_6 = { contextTokens: 1_050_000, maxOutputTokens: 128_000 };
 
 function openai(model: string, facts: Omit<CatalogModel, "model" | "deployments">): CatalogModel {
@@ -69,6 +76,11 @@ export const BUILT_IN_CATALOG: Catalog = {
       ...GPT_6,
       price: price([2, 0.2, 2.5, 10], above(272_000, [4, 0.4, 5, 15])),
     }),
+    openai("gpt-6.1-terra", {
+      ...THINKS_SILENTLY,
+      ...GPT_6,
+      price: price([1, 0.05, 1.25, 5], above(272_000, [2, 0.1, 2.5, 7.5])),
+    }),
     openai("gpt-6.1-sol", {
       ...THINKS_SILENTLY,
       ...GPT_6,
@@ -83,12 +95,25 @@ export const BUILT_IN_CATALOG: Catalog = {
       tools: false,
       price: price([10, 1, 12.5, 50], above(272_000, [20, 2, 25, 75])),
     }),
+    openai("gpt-5", { ...THINKS_SILENTLY, ...GPT_5, price: price([1.25, 0.125, 1.25, 10]) }),
+    openai("gpt-5-mini", { ...THINKS_SILENTLY, ...GPT_5, price: price([0.25, 0.025, 0.25, 2]) }),
+    openai("gpt-5-nano", { ...THINKS_SILENTLY, ...GPT_5, price: price([0.05, 0.005, 0.05, 0.4]) }),
+    openai("gpt-4.1", { ...CHATS, ...GPT_4_1, price: price([2, 0.5, 2, 8]) }),
+    openai("gpt-4.1-mini", { ...CHATS, ...GPT_4_1, price: price([0.4, 0.1, 0.4, 1.6]) }),
+    openai("gpt-4.1-nano", { ...CHATS, ...GPT_4_1, price: price([0.1, 0.025, 0.1, 0.4]) }),
+    openai("gpt-4o", { ...CHATS, ...GPT_4O, price: price([2.5, 1.25, 2.5, 10]) }),
+    openai("gpt-4o-mini", { ...CHATS, ...GPT_4O, price: price([0.15, 0.075, 0.15, 0.6]) }),
     anthropic("claude-sonnet-5-5", [2, 0.1, 2.5, 10]),
     anthropic("claude-opus-5-5", [4, 0.2, 5, 20]),
     anthropic("claude-haiku-5-5", [0.1, 0.01, 0.125, 0.5], above(100_000, [0.5, 0.05, 0.625, 2.5])),
     anthropic("claude-fable-5-1", [10, 0.25, 12.5, 50]),
     anthropic("claude-opus-5", [5, 0.5, 6.25, 25]),
     anthropic("claude-sonnet-5", [2, 0.2, 2.5, 10]),
-    DEMO_MODEL,
+    anthropic("claude-opus-4-8", [5, 0.5, 6.25, 25]),
+    {
+      ...anthropic("claude-haiku-4-5", [1, 0.1, 1.25, 5]),
+      contextTokens: 200_000,
+      maxOutputTokens: 64_000,
+    },
   ],
 };

@@ -1,5 +1,6 @@
 /** Which models there are, what is known of them, and how to ask one. */
 import { invalidField } from "../errors.ts";
+import { DEMO_MODEL } from "./built-in-catalog.ts";
 import type { Catalog, CatalogModel, Deployment, Price } from "./catalog.ts";
 import { checkCapabilities } from "./check-capabilities.ts";
 import type { ModelRequest, ModelResult, ModelSink, Provider } from "./provider.ts";
@@ -92,7 +93,7 @@ export function createModels(options: ModelsOptions): Models {
   const timeouts: ProviderTimeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
   const providers = new Map(options.providers.map((provider) => [provider.name, provider]));
   const choices = new Map<string, ModelChoice>();
-  for (const entry of catalog.models) {
+  for (const entry of withDemo(catalog.models)) {
     const deployment = entry.deployments.find(({ provider }) => providers.has(provider));
     if (deployment !== undefined) choices.set(entry.model, choose(entry, deployment));
   }
@@ -174,6 +175,12 @@ export function createModels(options: ModelsOptions): Models {
       return { ...result, provider: provider.name };
     },
   };
+}
+
+/** Every catalogue has the demo model; it is listed only where its provider is there. */
+function withDemo(models: readonly CatalogModel[]): readonly CatalogModel[] {
+  const named = models.some(({ model }) => model === DEMO_MODEL.model);
+  return named ? models : [...models, DEMO_MODEL];
 }
 
 function upstreamRequest(choice: ModelChoice, request: ModelRequest): ModelRequest {

@@ -42,7 +42,7 @@ describe("what is sent", () => {
     const { body, headers } = await ask();
     expect(body).toEqual({
       model: "claude-sonnet-4-6",
-      max_tokens: 128_000,
+      max_tokens: 64_000,
       messages: [{ role: "user", content: [{ type: "text", text: "Hello" }] }],
       stream: true,
     });

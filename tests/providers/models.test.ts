@@ -101,6 +101,14 @@ describe("resolving", () => {
     expect(models.resolve("openai/gpt-6-luna").price?.inputMicros).toBe(100_000n);
   });
 
+  test("has the demo model where its provider is, whatever the catalogue says", () => {
+    const models = createModels({ providers: [demo], catalog: catalogOf(plain) });
+    expect(models.list().map((info) => info.model)).toEqual(["demo"]);
+    expect(models.resolve(undefined)).toMatchObject({ model: "demo", priceVersion: "demo" });
+    const { price } = models.resolve("demo");
+    expect([price?.inputMicros, price?.outputMicros]).toEqual([0n, 0n]);
+  });
+
   test("takes a default model that the catalogue does not have", () => {
     const models = createModels({
       providers: [openai],
@@ -120,7 +128,8 @@ describe("resolving", () => {
     expect(() => createModels({ ...options, defaultModel: "anthropic/x" })).toThrow(
       /no configured provider/,
     );
-    expect(() => createModels({ providers: [demo], catalog: catalogOf(plain) })).toThrow(
+    const anthropic = { ...demo, name: "anthropic" };
+    expect(() => createModels({ providers: [anthropic], catalog: catalogOf(plain) })).toThrow(
       /no model/,
     );
   });

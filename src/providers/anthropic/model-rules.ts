@@ -73,7 +73,8 @@ const MODELS: readonly [RegExp, ModelRules][] = [
   [/^claude-haiku-5-5/, BOUND],
   [/^claude-(opus|sonnet)-5$/, THINKER],
   [/^claude-opus-4-[78]/, UNSAMPLED],
-  [/^claude-(opus|sonnet)-4-6/, ADAPTIVE],
+  [/^claude-opus-4-6/, ADAPTIVE],
+  [/^claude-sonnet-4-6/, { ...ADAPTIVE, maxOutputTokens: 64_000 }],
   [/^claude-(opus|sonnet|haiku)-4-5/, BUDGET],
   [/^claude-3-(5|opus|haiku|sonnet)/, { ...BUDGET, style: "none", maxOutputTokens: 4096 }],
 ];
