@@ -5,6 +5,7 @@
 export type { CorsOptions } from "./cors.ts";
 export { HttpError } from "./errors.ts";
 export { jsonPath, resolveFieldPath, type FieldPath } from "./field-path.ts";
+export { readJsonMessage, type JsonMessageOptions } from "./json-message.ts";
 export type { RestOptions } from "./options.ts";
 export { parameterReader, type ParameterReader } from "./parameter.ts";
 export {
@@ -15,8 +16,6 @@ export {
   type TemplateVariable,
 } from "./path-template.ts";
 export { fastifyRest } from "./plugin.ts";
-export { parseJson } from "./json-syntax.ts";
-export { readMessage } from "./request-body.ts";
 export { hasBody, readBytes } from "./request-bytes.ts";
 export { collectRules, type RestRule, type RuleVariable } from "./rule.ts";
 export { httpStatusOf, type StatusJson } from "./status.ts";

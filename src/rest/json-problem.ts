@@ -3,6 +3,7 @@ import {
   fromJson,
   ScalarType,
   type DescEnum,
+  type DescEnumValue,
   type DescField,
   type DescMessage,
   type JsonValue,
@@ -26,7 +27,7 @@ const deepest = 100;
 export function findJsonProblem(
   desc: DescMessage,
   json: JsonValue,
-  registry?: Registry,
+  options: { registry?: Registry; ignoreUnknownFields?: boolean },
 ): JsonProblem | undefined {
   return inMessage(desc, json, "", 1);
 
@@ -114,9 +115,8 @@ export function findJsonProblem(
   ): JsonProblem | undefined {
     if (isSurelyRight(field, json)) return undefined;
     if (field.enum !== undefined && typeof json === "string") {
-      if (field.enum.values.some((value) => value.name === json || value.jsonName === json)) {
-        return undefined;
-      }
+      const isKnown = ({ name, jsonName }: DescEnumValue) => name === json || jsonName === json;
+      if (options.ignoreUnknownFields || field.enum.values.some(isKnown)) return undefined;
       return { path, description: unknownEnumValue(field.enum, json) };
     }
     return attempt(field.parent, wrap(), path);
@@ -124,7 +124,7 @@ export function findJsonProblem(
 
   function attempt(desc: DescMessage, json: JsonValue, path: string): JsonProblem | undefined {
     try {
-      fromJson(desc, json, registry === undefined ? {} : { registry });
+      fromJson(desc, json, options);
       return undefined;
     } catch (error) {
       return { path, description: describe(error) };

@@ -3,17 +3,33 @@ import { isUtf8 } from "node:buffer";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { invalidArgument } from "./errors.ts";
 
+/** A JSON text as a value. */
+export interface ParsedJson {
+  /** Integers that a double cannot hold are bigints in it, if there may be such. */
+  readonly json: JsonValue;
+  readonly mayHaveBigints: boolean;
+}
+
 /** Parses UTF-8 bytes as JSON. Throws INVALID_ARGUMENT that names the place. */
-export function parseJson(bytes: Buffer): JsonValue {
+export function parseJson(bytes: Buffer): ParsedJson {
   if (!isUtf8(bytes)) {
     throw invalidArgument("", `the body is not UTF-8 at byte ${firstInvalidByte(bytes)}`);
   }
   const text = bytes.toString("utf8");
   try {
-    return JSON.parse(text) as JsonValue;
+    if (!longDigits.test(text)) return { json: JSON.parse(text), mayHaveBigints: false };
+    return { json: JSON.parse(text, keepInteger as never), mayHaveBigints: true };
   } catch {
     throw invalidArgument("", `the body is not JSON: ${describeSyntaxError(text)}`);
   }
+}
+
+const longDigits = /[0-9]{16}/;
+
+/** Keeps what a double would round. */
+function keepInteger(_key: string, value: unknown, { source }: { source: string }): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+  return /^-?[0-9]+$/.test(source) ? BigInt(source) : value;
 }
 
 /** Offset of the first byte that does not belong to a UTF-8 sequence. */
@@ -85,7 +101,7 @@ export function firstSyntaxError(text: string): number {
       skip(whitespace);
       open.push("}");
       if (!accept("}")) {
-        if (!key()) break;
+        if (!key()) return brokenString(text, offset);
         continue;
       }
       open.pop();
@@ -94,7 +110,9 @@ export function firstSyntaxError(text: string): number {
       open.push("]");
       if (!accept("]")) continue;
       open.pop();
-    } else if (!skip(string) && !skip(scalar)) break;
+    } else if (!skip(string) && !skip(scalar)) {
+      return text[offset] === '"' ? brokenString(text, offset) : brokenLiteral(text, offset);
+    }
 
     for (;;) {
       skip(whitespace);
@@ -103,19 +121,22 @@ export function firstSyntaxError(text: string): number {
       if (!accept(closing)) break;
       open.pop();
     }
-    if (!accept(",")) break;
-    if (open.at(-1) === "}" && !key()) break;
+    if (!accept(",")) return offset;
+    if (open.at(-1) === "}" && !key()) return brokenString(text, offset);
   }
-  return insideToken(text, offset);
 }
 
-/** A broken string or literal breaks where its first wrong character is. */
-function insideToken(text: string, start: number): number {
-  if (text[start] === '"') {
-    const valid = new RegExp(opened, "y");
-    valid.lastIndex = start;
-    return valid.test(text) ? valid.lastIndex : start;
-  }
+/** Where a string breaks, if one starts here that has no end. */
+function brokenString(text: string, start: number): number {
+  const whole = new RegExp(`${opened}"`, "y");
+  whole.lastIndex = start;
+  const part = new RegExp(opened, "y");
+  part.lastIndex = start;
+  return !whole.test(text) && part.test(text) ? part.lastIndex : start;
+}
+
+/** Where `true`, `false` or `null` is misspelt. */
+function brokenLiteral(text: string, start: number): number {
   for (const literal of ["true", "false", "null"]) {
     if (text[start] !== literal[0]) continue;
     let offset = start;

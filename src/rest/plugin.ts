@@ -1,5 +1,5 @@
 /** Mounts the transcoder on Fastify. */
-import type { IncomingMessage } from "node:http";
+import { METHODS, type IncomingMessage } from "node:http";
 import { Code } from "@connectrpc/connect";
 import type { FastifyInstance, HTTPMethods } from "fastify";
 import { collectMethods } from "../rpc/invoke.ts";
@@ -47,9 +47,11 @@ export async function fastifyRest(instance: FastifyInstance, options: RestOption
   };
   const cors = settings.cors === undefined ? undefined : createCors(settings.cors);
 
-  for (const { httpMethod } of rules) {
-    const isKnown = httpMethod === "*" || instance.supportedMethods.includes(httpMethod);
-    if (!isKnown) instance.addHttpMethod(httpMethod, { hasBody: true });
+  const methods = new Set(rules.map(({ httpMethod }) => httpMethod));
+  // CONNECT has no path, and no request of that method reaches a handler.
+  for (const method of methods.delete("*") ? METHODS : methods) {
+    if (method === "CONNECT" || instance.supportedMethods.includes(method)) continue;
+    instance.addHttpMethod(method, { hasBody: true });
   }
   // Bodies are read by the endpoint, which knows what they are.
   instance.removeAllContentTypeParsers();

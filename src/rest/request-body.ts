@@ -1,17 +1,9 @@
 /** Makes the request message from the bytes of a body. */
-import {
-  create,
-  fromJson,
-  type DescMessage,
-  type JsonValue,
-  type Message,
-  type Registry,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, type Message, type Registry } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { HttpError, invalidArgument } from "./errors.ts";
 import { setField, type MessageFields } from "./field-path.ts";
-import { findJsonProblem } from "./json-problem.ts";
-import { parseJson } from "./json-syntax.ts";
+import { readJsonMessage } from "./json-message.ts";
 import type { RestRule } from "./rule.ts";
 
 /** Makes a request message; `bytes` are decompressed and may be empty. Throws INVALID_ARGUMENT. */
@@ -26,8 +18,6 @@ export function isHttpBody(desc: DescMessage | undefined): boolean {
 export function compileBodyReader(rule: RestRule, registry?: Registry): BodyReader {
   const { input } = rule.method;
   const { body } = rule;
-  const read = (json: JsonValue): Message => readMessage(input, json, registry);
-
   if (body === undefined) {
     return (bytes) => {
       if (bytes.length > 0 && !isEmptyObject(bytes)) {
@@ -41,7 +31,7 @@ export function compileBodyReader(rule: RestRule, registry?: Registry): BodyRead
     return (bytes, contentType) => {
       if (bytes.length === 0) return create(input);
       requireJson(contentType);
-      return read(parseJson(bytes));
+      return readJsonMessage(input, bytes, { registry });
     };
   }
   if (body.fieldKind === "message" && isHttpBody(body.message)) {
@@ -57,29 +47,8 @@ export function compileBodyReader(rule: RestRule, registry?: Registry): BodyRead
   return (bytes, contentType) => {
     if (bytes.length === 0) return create(input);
     requireJson(contentType);
-    return read({ [body.jsonName]: parseJson(bytes) });
+    return readJsonMessage(input, bytes, { registry, field: body });
   };
-}
-
-/** Makes a message from JSON. Throws INVALID_ARGUMENT that names the field. */
-export function readMessage(
-  desc: DescMessage,
-  json: JsonValue,
-  registry?: Registry,
-  ignoreUnknownFields = false,
-): Message {
-  try {
-    return fromJson(desc, json, {
-      ignoreUnknownFields,
-      ...(registry === undefined ? {} : { registry }),
-    });
-  } catch (error) {
-    const problem = findJsonProblem(desc, json, registry);
-    throw invalidArgument(
-      problem?.path ?? "",
-      problem?.description ?? `the body does not fit: ${(error as Error).message}`,
-    );
-  }
 }
 
 function httpBody(desc: DescMessage, bytes: Buffer, contentType = ""): Message {

@@ -1,6 +1,6 @@
 /** Reads request messages in the two forms of Connect. */
 import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
-import { parseJson, readMessage } from "../rest/index.ts";
+import { readJsonMessage } from "../rest/index.ts";
 import { unreadableRequest } from "../rpc/unreadable.ts";
 
 /** Reads protobuf. Throws INVALID_ARGUMENT that names the field where it can. */
@@ -18,5 +18,5 @@ export function readProtobuf(schema: DescMessage, bytes: Buffer): Message {
  * of them than this version.
  */
 export function readJson(schema: DescMessage, bytes: Buffer): Message {
-  return readMessage(schema, parseJson(bytes), undefined, true);
+  return readJsonMessage(schema, bytes, { ignoreUnknownFields: true });
 }

@@ -48,6 +48,10 @@ export async function startRest(
     const { method, path, headers, body } = typeof wire === "string" ? parse(wire) : wire;
     const outgoing = request({ host: "127.0.0.1", port, method: method ?? "GET", path });
     for (const [name, value] of Object.entries(headers ?? {})) outgoing.setHeader(name, value);
+    // Node.js frames the body of a GET or DELETE only if it is told to.
+    if (body !== undefined && !outgoing.hasHeader("transfer-encoding")) {
+      outgoing.setHeader("content-length", Buffer.byteLength(body));
+    }
     const response = once(outgoing, "response");
     outgoing.end(body);
     return ((await response) as [IncomingMessage])[0];
