@@ -45,6 +45,12 @@ export function createDescriptorIndex(
     for (const part of [...message.fields, ...message.oneofs]) {
       symbols.set(`${message.typeName}.${part.name}`, message.file);
     }
+    // The entries of maps are messages too, which protobuf-es leaves out.
+    for (const { name, field } of message.proto.nestedType) {
+      const typeName = `${message.typeName}.${name}`;
+      symbols.set(typeName, message.file);
+      for (const part of field) symbols.set(`${typeName}.${part.name}`, message.file);
+    }
     for (const nested of message.nestedMessages) addMessage(nested);
     for (const nested of message.nestedEnums) addEnum(nested);
     for (const nested of message.nestedExtensions) addExtension(nested);
