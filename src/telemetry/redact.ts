@@ -1,7 +1,7 @@
 /** Keeps secrets out of the log: by the names of their keys, at any depth. */
 
 const secretKey =
-  /^(?:authorization|proxyauthorization|xapikey|apikey|cookie|setcookie|.*password.*|.*passwd.*|.*secret.*|.*credential.*|.*privatekey.*|(?:access|refresh|id|auth|bearer|session)?token|jwt|dsn|.*databaseurl.*|.*redisurl.*)$/;
+  /^(?:authorization|proxyauthorization|.*apikey|cookie|setcookie|.*password.*|.*passwd.*|.*secret.*|.*credential.*|.*privatekey.*|(?:access|refresh|id|auth|bearer|session)?token|jwt|dsn|.*databaseurl.*|.*redisurl.*)$/;
 
 /** Names that were looked at; the same few come with every line. */
 const known = new Map<string, boolean>();

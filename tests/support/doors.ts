@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Interceptor, ServiceImpl } from "@connectrpc/connect";
 import { ChatService, StreamMessageResponseSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { HealthService } from "../../gen/tribe/v1/health_pb.js";
-import { createHealth, type Health } from "../../src/health/health.ts";
+import { createHealth, type Health, type HealthOptions } from "../../src/health/health.ts";
 import type { HealthCheck } from "../../src/health/checks.ts";
 import { createHealthService } from "../../src/health/health.rpc.ts";
 import { createServer, type ServerParts } from "../../src/server/server.ts";
@@ -27,6 +27,7 @@ export interface DoorsOptions {
   chat?: Partial<ServiceImpl<typeof ChatService>>;
   interceptors?: Interceptor[];
   checks?: HealthCheck[];
+  health?: Partial<HealthOptions>;
   server?: Partial<ServerParts>;
 }
 
@@ -42,6 +43,7 @@ export async function startDoors(options: DoorsOptions = {}): Promise<Doors> {
     checks: options.checks ?? [],
     intervalMs: 20,
     timeoutMs: 500,
+    ...options.health,
   });
   await health.start();
   const chat: Partial<ServiceImpl<typeof ChatService>> = {
