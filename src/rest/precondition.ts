@@ -8,7 +8,6 @@ import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { tagOfMessage } from "./answer.ts";
 import { openContext, type Call } from "./call.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { parseTags, type EntityTag } from "./entity-tag.ts";
 import { HttpError, invalidArgument } from "./errors.ts";
 import { getField, parentOf, setField, type FieldPath, type MessageFields } from "./field-path.ts";
@@ -69,7 +68,8 @@ async function readCurrent(call: Call, serving: Serving): Promise<Current | unde
   const found = serving.findRead(call.path);
   if (found === undefined) return undefined;
   const { target: endpoint, segments } = found;
-  const path = endpoint.rule.method.methodKind === "unary" ? responseEtag(endpoint) : undefined;
+  const path =
+    endpoint.rule.method.methodKind === "unary" ? responseEtag(endpoint.rule) : undefined;
   if (path === undefined) return undefined;
   const get: Call = { ...call, endpoint, segments, query: "" };
   const { headers } = call.request.raw;
@@ -87,7 +87,7 @@ async function readCurrent(call: Call, serving: Serving): Promise<Current | unde
 }
 
 /** Where a request carries the etag of the resource that it changes. */
-function requestEtag({ method, body, variables }: RestRule): FieldPath | undefined {
+export function requestEtag({ method, body, variables }: RestRule): FieldPath | undefined {
   const { input } = method;
   if (body !== undefined && body !== "*") return nested(body) ?? own(input);
   const bound = variables.map(({ fields }) => fields[0]).find((field) => nested(field));
@@ -95,9 +95,9 @@ function requestEtag({ method, body, variables }: RestRule): FieldPath | undefin
 }
 
 /** Where a response carries its etag: in itself, or in its only resource. */
-function responseEtag({ rule }: Endpoint): FieldPath | undefined {
-  const { output } = rule.method;
-  if (rule.responseBody !== undefined) return nested(rule.responseBody);
+export function responseEtag({ method, responseBody }: RestRule): FieldPath | undefined {
+  const { output } = method;
+  if (responseBody !== undefined) return nested(responseBody);
   const resources = output.fields.flatMap((field) => [nested(field)]).filter((path) => path);
   return own(output) ?? (resources.length === 1 ? resources[0] : undefined);
 }
