@@ -14,7 +14,7 @@ import {
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { policy } from "../gen/tribe/v1/policy_pb.js";
 import { examples } from "./openapi-examples.ts";
-import { createDocument, type MethodNotes } from "./openapi/index.ts";
+import { createDocument, type MethodNotes, type Parameter } from "./openapi/index.ts";
 
 const root = new URL("../", import.meta.url);
 /** Where the document is kept. */
@@ -74,12 +74,20 @@ export async function describeApi(): Promise<string> {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
+const idempotencyKey: Parameter = {
+  name: "Idempotency-Key",
+  in: "header",
+  description: "Stands for `idempotencyKey`: makes a retry safe.",
+  schema: { type: "string", maxLength: 256 },
+};
+
 /** What `policy` says of a method, and its example. */
 function notesOn(method: DescMethod): MethodNotes {
   const { public: isPublic, permission } = getOption(method, policy);
   const example = examples[`${method.parent.typeName}.${method.name}`];
   return {
     ...(example === undefined ? {} : { example }),
+    ...(method.input.field["idempotencyKey"] === undefined ? {} : { parameters: [idempotencyKey] }),
     ...(isPublic
       ? { security: [] }
       : {

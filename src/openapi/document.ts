@@ -2,6 +2,7 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { collectRules, type RestRule } from "../rest/index.ts";
 import { commentOf } from "./comments.ts";
+import { conditionalRules } from "./conditions.ts";
 import { errorComponents } from "./errors.ts";
 import { headerReferences, placeOperation, tagOf, type MethodNotes } from "./operation.ts";
 import { createPathNames } from "./path.ts";
@@ -39,7 +40,13 @@ export function createDocument(options: DocumentOptions): Document {
   const notesOn = options.notesOn ?? (() => ({}));
   const rules = collectRules(services.flatMap((service) => service.methods));
   const operationIds = nameOperations(rules);
-  const context = { schemas, responseHeaders, notesOn, pathNames: createPathNames() };
+  const context = {
+    schemas,
+    responseHeaders,
+    conditional: conditionalRules(rules),
+    pathNames: createPathNames(),
+    notesOn,
+  };
   const paths: Record<string, PathItem> = {};
 
   for (const rule of rules) {

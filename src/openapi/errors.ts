@@ -5,7 +5,8 @@ import type { Schemas } from "./schemas.ts";
 import type { JsonObject, Response, Schema } from "./types.ts";
 
 /** What an operation can be refused for, beside what nobody can foresee. */
-export type ErrorName = "InvalidArgument" | "Unauthenticated" | "PermissionDenied" | "NotFound";
+export type ErrorName =
+  "InvalidArgument" | "Unauthenticated" | "PermissionDenied" | "NotFound" | "Changed";
 
 interface KnownError {
   readonly status: string;
@@ -33,6 +34,11 @@ const errors: Readonly<Record<ErrorName, KnownError>> = {
     status: "404",
     example: { code: 5, message: "it does not exist", details: [] },
     description: "NOT_FOUND: what the path names does not exist.",
+  },
+  Changed: {
+    status: "412",
+    example: { code: 10, message: "it is not as if-match says: read it again", details: [] },
+    description: "ABORTED: what was to be changed is not as `If-Match` says.",
   },
 };
 

@@ -3,6 +3,7 @@ import { getOption, hasOption, type DescMethod, type DescService } from "@bufbui
 import { stream as streamOption } from "../../gen/tribe/rest/v1/stream_pb.js";
 import type { RestRule } from "../rest/index.ts";
 import { commentOf, summaryOf } from "./comments.ts";
+import { etagHeader, ifMatch, ifNoneMatch, isTagged } from "./conditions.ts";
 import { errorResponses, type ErrorName } from "./errors.ts";
 import { requestExample } from "./example.ts";
 import { documentPath } from "./path.ts";
@@ -25,6 +26,8 @@ export interface MethodNotes {
   readonly security?: readonly SecurityRequirement[];
   /** Goes below the method's comment. */
   readonly description?: string;
+  /** Headers that the method takes. */
+  readonly parameters?: readonly Parameter[];
   /** Added to the operation. */
   readonly extensions?: Extensions;
   /** A request to show, as the JSON of its message; required fields may be left out. */
@@ -41,6 +44,8 @@ export interface PlacedOperation {
 export interface OperationContext {
   readonly schemas: Schemas;
   readonly responseHeaders: Readonly<Record<string, Header>>;
+  /** Those whose requests take `If-Match`. */
+  readonly conditional: ReadonlySet<RestRule>;
   /** The names of a path's parameters. */
   pathNames(rule: RestRule): readonly string[];
   notesOn(method: DescMethod): MethodNotes;
@@ -50,7 +55,7 @@ export interface OperationContext {
 export function placeOperation(
   rule: RestRule,
   operationId: string,
-  { schemas, responseHeaders, pathNames, notesOn }: OperationContext,
+  { schemas, responseHeaders, conditional, pathNames, notesOn }: OperationContext,
 ): PlacedOperation {
   const { method } = rule;
   const notes = notesOn(method);
@@ -64,7 +69,10 @@ export function placeOperation(
   const parameters = [
     ...pathParameters,
     ...queryParameters(rule, schemas, example.query),
-    ...headerParameters(method),
+    ...lastEventId(method),
+    ...(isTagged(rule) ? [ifNoneMatch] : []),
+    ...(conditional.has(rule) ? [ifMatch] : []),
+    ...(notes.parameters ?? []),
   ];
   const body = requestBody(rule, schemas, example.body);
   const comment = commentOf(method);
@@ -80,8 +88,11 @@ export function placeOperation(
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: {
-      "200": { ...successResponse(rule, schemas), ...(headers === undefined ? {} : { headers }) },
-      ...errorResponses(errorsOf(rule, notes)),
+      "200": { ...successResponse(rule, schemas), ...headersOf(rule, headers) },
+      ...(isTagged(rule)
+        ? { "304": { description: "Not changed.", ...headersOf(rule, headers) } }
+        : {}),
+      ...errorResponses(errorsOf(rule, notes, conditional.has(rule))),
     },
     "x-rpc": `${method.parent.typeName}/${method.name}`,
     ...notes.extensions,
@@ -103,16 +114,28 @@ export function headerReferences(
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
-function errorsOf({ variables }: RestRule, { security }: MethodNotes): ErrorName[] {
+type HeaderReferences = ReturnType<typeof headerReferences>;
+
+function headersOf(rule: RestRule, shared: HeaderReferences) {
+  if (isTagged(rule)) return { headers: { ...shared, etag: etagHeader } };
+  return shared === undefined ? {} : { headers: shared };
+}
+
+function errorsOf(
+  { variables }: RestRule,
+  { security }: MethodNotes,
+  isConditional: boolean,
+): ErrorName[] {
   const secured = security !== undefined && security.length > 0;
   return [
     "InvalidArgument",
     ...(secured ? (["Unauthenticated", "PermissionDenied"] as const) : []),
     ...(variables.length > 0 ? (["NotFound"] as const) : []),
+    ...(isConditional ? (["Changed"] as const) : []),
   ];
 }
 
-function headerParameters(method: DescMethod): Parameter[] {
+function lastEventId(method: DescMethod): Parameter[] {
   if (!hasOption(method, streamOption)) return [];
   const { lastEventIdField } = getOption(method, streamOption);
   if (lastEventIdField === "") return [];

@@ -72,12 +72,16 @@ function accepted({ operation }: PlacedOperation): string[] {
   return success && "content" in success ? Object.keys(success.content ?? {}) : [];
 }
 
-/** Whether the service has no handler for an RPC: Connect then answers in these words. */
+/**
+ * Whether a handler is missing: Connect then answers in these words. It may be
+ * that of the RPC which reads what a condition is about.
+ */
 async function isUnimplemented({ operation }: PlacedOperation, response: Response) {
   if (response.status !== 501) return false;
-  const rpc = String(operation["x-rpc"]).replace("/", ".");
+  const [service] = String(operation["x-rpc"]).split("/");
   const { code, message } = (await response.clone().json()) as { code: number; message: string };
-  return code === 12 && message === `${rpc} is not implemented`;
+  const [missing, words] = message.split(/ (.*)/);
+  return code === 12 && missing?.startsWith(`${service}.`) && words === "is not implemented";
 }
 
 it("is served with this document", async () => {
@@ -87,22 +91,44 @@ it("is served with this document", async () => {
 });
 
 const named = (place: PlacedOperation) => `${place.method} ${place.path}`;
+const bearer = () => ({ authorization: `Bearer ${app.key}` });
+
 const calls = operations.flatMap((place) =>
   accepted(place).map((accept) => [named(place), accept, place] as const),
 );
-it.each(calls)("%s answers its example with the documented %s", async (_, accept, place) => {
+async function answersItsExample(_: string, accept: string, place: PlacedOperation) {
   const { target, init } = requestOf(place, known);
-  const response = await fetch(`${app.baseUrl}${target}`, {
-    ...init,
-    headers: { ...init.headers, accept, authorization: `Bearer ${app.key}` },
-  });
+  const headers = { ...init.headers, ...bearer(), accept };
+  const response = await fetch(`${app.baseUrl}${target}`, { ...init, headers });
   const unimplemented = await isUnimplemented(place, response);
   const faults = await faultsOf(place, response);
   expect({ status: response.status, faults }).toEqual({
     status: unimplemented ? 501 : 200,
     faults: [],
   });
+}
+const [deleting, others] = [true, false].map((deletes) =>
+  calls.filter(([, , { method }]) => (method === "DELETE") === deletes),
+);
+it.each(others ?? [])("%s answers its example with the documented %s", answersItsExample);
+
+const conditions = { "If-None-Match": ["*", 304], "If-Match": [`"another"`, 412] } as const;
+const conditional = operations.flatMap((place) =>
+  (place.operation.parameters ?? []).flatMap(({ name }) =>
+    name in conditions ? [[named(place), name as keyof typeof conditions, place] as const] : [],
+  ),
+);
+it.each(conditional)("%s keeps to %s", async (_, name, place) => {
+  const { target, init } = requestOf(place, known);
+  const [value, status] = conditions[name];
+  const headers = { ...init.headers, ...bearer(), [name]: value };
+  const response = await fetch(`${app.baseUrl}${target}`, { ...init, headers });
+  const unimplemented = await isUnimplemented(place, response);
+  expect(response.status).toBe(unimplemented ? 501 : status);
+  expect(Object.keys(place.operation.responses)).toContain(String(status));
 });
+
+it.each(deleting ?? [])("%s answers its example with the documented %s", answersItsExample);
 
 const secured = operations
   .filter(({ operation }) => operation.security?.length !== 0)

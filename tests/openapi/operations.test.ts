@@ -7,6 +7,8 @@ let document: Document;
 const at = (place: string): Operation => operationOf(document, place);
 const parameters = (place: string) =>
   (at(place).parameters ?? []).map(({ in: where, name }) => `${where} ${name}`);
+const fieldParameters = (place: string) =>
+  parameters(place).filter((parameter) => !parameter.startsWith("header"));
 
 beforeAll(() => {
   document = documentOf(
@@ -56,6 +58,23 @@ beforeAll(() => {
     service OtherService {
       rpc Get(OtherRequest) returns (Thing) {option (google.api.http) = {get: "/v1/other"};}
     }
+    service NoteService {
+      rpc GetNote(NoteRequest) returns (Note) {
+        option (google.api.http) = {get: "/v1/notes/{note_id}"};
+      }
+      rpc PutNote(PutNoteRequest) returns (Note) {
+        option (google.api.http) = {put: "/v1/notes/{note.note_id}" body: "note"};
+      }
+      rpc DeleteNote(NoteRequest) returns (google.protobuf.Empty) {
+        option (google.api.http) = {
+          delete: "/v1/notes/{note_id}"
+          additional_bindings {delete: "/v1/drafts/{note_id}"}
+        };
+      }
+    }
+    message Note { string note_id = 1; string etag = 2; }
+    message NoteRequest { string note_id = 1; }
+    message PutNoteRequest { Note note = 1; }
     message Thing {
       // Which thing.
       string thing_id = 1 [(buf.validate.field).string.uuid = true];
@@ -125,6 +144,7 @@ it("takes summary and description from comments, tags from services", () => {
   expect(document.tags).toEqual([
     { name: "Thing", description: "Things, and what can be done with them." },
     { name: "Other" },
+    { name: "Note" },
   ]);
 });
 
@@ -160,19 +180,19 @@ it("leaves out methods without a rule", () => {
 
 describe("parameters", () => {
   it("are what neither path nor body sets, by dotted names, but no maps and messages", () => {
-    expect(parameters("GET /v1/other")).toEqual([
+    expect(fieldParameters("GET /v1/other")).toEqual([
       "query filter.text",
       "query kinds",
       "query since",
       "query name",
       "query number",
     ]);
-    expect(parameters("PATCH /v1/things/{thing_id}")).toEqual([
+    expect(fieldParameters("PATCH /v1/things/{thing_id}")).toEqual([
       "path thing_id",
       "query updateMask",
     ]);
-    expect(parameters("POST /v1/things/{thing_id}:act")).toEqual(["path thing_id"]);
-    expect(parameters("GET /v1/shelves/{shelf_1}/things/{shelf_2}")).toEqual([
+    expect(fieldParameters("POST /v1/things/{thing_id}:act")).toEqual(["path thing_id"]);
+    expect(fieldParameters("GET /v1/shelves/{shelf_1}/things/{shelf_2}")).toEqual([
       "path shelf_1",
       "path shelf_2",
       "query thingId",
@@ -261,7 +281,7 @@ describe("responses", () => {
   });
 
   it("share errors: google.rpc.Status with its details", () => {
-    expect(Object.keys(at("GET /v1/other").responses)).toEqual(["200", "400", "default"]);
+    expect(Object.keys(at("GET /v1/other").responses)).toEqual(["200", "304", "400", "default"]);
     const act = at("POST /v1/things/{thing_id}:act").responses;
     expect(Object.keys(act)).toEqual(["200", "400", "401", "403", "404", "default"]);
     expect(act["default"]).toEqual({ $ref: "#/components/responses/Error" });
@@ -269,6 +289,23 @@ describe("responses", () => {
       properties: { "@type": { const: "type.googleapis.com/google.rpc.ErrorInfo" } },
       required: ["@type"],
     });
+  });
+});
+
+describe("conditions", () => {
+  it("are on the tags of what is read", () => {
+    const get = at("GET /v1/things/{thing_id}");
+    expect(parameters("GET /v1/things/{thing_id}")).toContain("header If-None-Match");
+    expect(get.responses["304"]).toMatchObject({ headers: { etag: { schema: {} } } });
+    expect(parameters("GET /v1/things/{thing_id}:watch")).not.toContain("header If-None-Match");
+  });
+
+  it("are on the state of what is changed, where it has an etag", () => {
+    expect(parameters("PUT /v1/notes/{note_id}")).toEqual(["path note_id", "header If-Match"]);
+    expect(at("PUT /v1/notes/{note_id}").responses).toHaveProperty("412");
+    expect(parameters("DELETE /v1/notes/{note_id}")).toEqual(["path note_id", "header If-Match"]);
+    expect(parameters("DELETE /v1/drafts/{note_id}")).toEqual(["path note_id"]);
+    expect(at("PATCH /v1/things/{thing_id}").responses).not.toHaveProperty("412");
   });
 });
 
