@@ -17,6 +17,7 @@ export function banner(
 Tribe is ready.
   REST, Connect, gRPC-Web  http://${host}:${httpPort}
   gRPC                     ${host}:${grpcPort}
+  documentation            http://${host}:${httpPort}/docs
   answers by default       ${defaultModel} (${defaultProvider})${demo ? ": set OPENAI_API_KEY or ANTHROPIC_API_KEY for a real model" : ""}
   data                     ${postgres.url === undefined ? directory : "the database of DATABASE_URL"}
 
