@@ -17,8 +17,6 @@ export {
 } from "./path-template.ts";
 export { fastifyRest } from "./plugin.ts";
 export { requestEtag, responseEtag } from "./precondition.ts";
-export { parseJson } from "./json-syntax.ts";
-export { readMessage } from "./request-body.ts";
 export { hasBody, readBytes } from "./request-bytes.ts";
 export { collectRules, type RestRule, type RuleVariable } from "./rule.ts";
 export { httpStatusOf, type StatusJson } from "./status.ts";
