@@ -6,6 +6,7 @@ export interface CpuProfile {
   nodes: {
     id: number;
     callFrame: { functionName: string; url: string; lineNumber: number };
+    children?: number[];
   }[];
   /** The node that each sample ended in. */
   samples: number[];
@@ -48,20 +49,33 @@ export async function startProfiler(port: number): Promise<Profiler> {
   };
 }
 
-/** `pg`, `node`, `src/chat`: what a script belongs to. */
-function owner(url: string): string {
+/** `pg` or `src/chat`: what a script belongs to; undefined for Node itself and for V8. */
+function packageOf(url: string): string | undefined {
   const dependency = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1];
-  if (dependency) return dependency;
-  const own = /\/((?:src|gen)\/[^/]+)\//.exec(url)?.[1];
-  return own ?? (url.startsWith("node:") ? "node" : "V8 and native");
+  return dependency ?? /\/((?:src|gen)\/[^/]+)\//.exec(url)?.[1];
+}
+
+/** Whom each node's time is charged to: Node's and V8's own goes to the package that called them. */
+function owners({ nodes }: CpuProfile): Map<number, string> {
+  const result = new Map<number, string>();
+  // A node stands before its children.
+  for (const { id, callFrame, children = [] } of nodes) {
+    const { functionName, url } = callFrame;
+    const nobody = functionName.startsWith("(") && url === "" ? functionName : "node";
+    const owner = packageOf(url) ?? result.get(id) ?? nobody;
+    result.set(id, owner);
+    for (const child of children) if (owner !== "(root)") result.set(child, owner);
+  }
+  return result;
 }
 
 /**
- * The packages and the functions with the most self time: their share of all time that was not
- * idle, and that share of the CPU microseconds of a turn.
+ * The packages and the functions with the most self time: their part of the CPU microseconds of a
+ * turn, and their share of all time that was not idle.
  */
 export function formatProfile(profile: CpuProfile, cpuPerTurn: number, functions: number): string {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
+  const ownerOf = owners(profile);
   const byFunction = new Map<string, number>();
   const byOwner = new Map<string, number>();
   const add = (sums: Map<string, number>, name: string, time: number) =>
@@ -75,7 +89,7 @@ export function formatProfile(profile: CpuProfile, cpuPerTurn: number, functions
     busy += time;
     const place = url && `${url.replace(/.*\/node_modules\/|.*\/(?=src\/)/, "")}:${lineNumber + 1}`;
     add(byFunction, `${functionName || "(anonymous)"} ${place}`, time);
-    add(byOwner, owner(url), time);
+    add(byOwner, ownerOf.get(id) ?? "", time);
   });
   const top = (sums: Map<string, number>, length: number) =>
     [...sums]
