@@ -27,6 +27,8 @@ export interface BenchOptions {
   subjects: string[];
   /** The scenarios to measure. */
   scenarios: string[];
+  /** Options of node for Tribe, to try them out. */
+  nodeOptions: string[];
   /** Profile Tribe; then nothing else is measured. */
   profile: boolean;
 }
@@ -38,6 +40,7 @@ const help = `npm run bench -- [options]
   --profile              only Tribe: what it spends the CPU of a turn on
   --subjects LIST        tribe,portkey,llms (the default)
   --scenarios LIST       rest,grpc,sse,paced (the default)
+  --node=OPTIONS         of node, for Tribe, to try them out
   --rounds N             3 (quick: 2)
   --seconds N            of each measurement: 5 (quick: 1.5)
   --warm-up TURNS        unary, before the first round: 4000 (quick: 1000)
@@ -61,6 +64,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
       soak: { type: "string" },
       subjects: { type: "string", default: "tribe,portkey,llms" },
       scenarios: { type: "string", default: "rest,grpc,sse,paced" },
+      node: { type: "string", default: "" },
       rounds: { type: "string" },
       seconds: { type: "string" },
       "warm-up": { type: "string" },
@@ -94,6 +98,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
     soak: values.soak === undefined ? undefined : positive("soak", values.soak),
     subjects: values.subjects.split(","),
     scenarios: values.scenarios.split(","),
+    nodeOptions: values.node.split(" ").filter(Boolean),
     profile: values.profile,
   };
 }

@@ -52,7 +52,9 @@ const start = {
   tribe() {
     const { conversations } = options;
     say(`Starting Tribe and making ${conversations} conversations of ${historyMessages} messages`);
-    const nodeOptions = options.profile ? [`--inspect=127.0.0.1:${inspectorPort}`] : [];
+    const nodeOptions = options.nodeOptions.concat(
+      options.profile ? `--inspect=127.0.0.1:${inspectorPort}` : [],
+    );
     const shared = { databases, providerOrigin, logs: directory };
     return startTribe({ ...shared, nodeOptions, historyMessages, conversations });
   },
