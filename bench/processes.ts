@@ -27,6 +27,8 @@ export interface ServiceOptions {
   /** Arguments of node. */
   command: string[];
   environment: Record<string, string>;
+  /** The folder to run in. Default: that of the bench. */
+  directory?: string;
   /** Folder of the log `<name>.log`. */
   logs: string;
   /** Answers with a success once the service is ready. */
@@ -39,6 +41,7 @@ export async function startService(service: ServiceOptions): Promise<ChildProces
   const output = openSync(log, "a");
   const child = keep(
     spawn("taskset", ["-c", String(serviceCore), process.execPath, ...service.command], {
+      cwd: service.directory ?? process.cwd(),
       env: { ...process.env, NODE_ENV: "production", ...service.environment },
       stdio: ["ignore", output, output],
     }),

@@ -1,6 +1,7 @@
 /** Tribe as it runs in production, and conversations to continue. */
 import { fromJsonString, toBinary } from "@bufbuild/protobuf";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
   ChatService,
@@ -28,6 +29,15 @@ export interface TribeOptions {
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
+/** What `npm start` hands to node. */
+function startCommand(): string[] {
+  const manifest = readFileSync(`${root}package.json`, "utf8");
+  const { scripts } = JSON.parse(manifest) as { scripts: Record<string, string> };
+  const command = /\bnode (.+)$/.exec(scripts["start"] ?? "")?.[1];
+  if (!command) throw new Error("package.json: the script `start` does not run node");
+  return command.split(" ");
+}
+
 interface Conversation {
   conversationId: string;
   /** The message that every turn continues, so that the history never grows. */
@@ -43,7 +53,8 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
   const origin = `http://127.0.0.1:${httpPort}`;
   const service = await startService({
     name: "tribe",
-    command: [...options.nodeOptions, `${root}src/main.ts`],
+    command: [...options.nodeOptions, ...startCommand()],
+    directory: root,
     environment: {
       DATABASE_URL: databaseUrl,
       REDIS_URL: redisUrl,
