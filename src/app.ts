@@ -9,7 +9,7 @@ import { UsageService } from "../gen/tribe/v1/usage_pb.js";
 import { createChat } from "./chat/chat.ts";
 import type { Config } from "./config.ts";
 import { createConversations } from "./conversations/conversations.ts";
-import { startEmbedded } from "./embedded/embedded.ts";
+import type { Embedded } from "./embedded/embedded.ts";
 import { entities } from "./entities.ts";
 import { createHealth } from "./health/health.ts";
 import { createHealthService } from "./health/health.rpc.ts";
@@ -70,8 +70,6 @@ const services = [
   AdminService,
 ];
 
-type Embedded = Awaited<ReturnType<typeof startEmbedded>>;
-
 async function startNeeded(
   { postgres, redis, identity, directory }: Config,
   onProgress: (message: string) => void,
@@ -82,6 +80,8 @@ async function startNeeded(
     adminApiKey: identity.adminApiKey === undefined,
   };
   if (!needs.postgres && !needs.redis && !needs.adminApiKey) return undefined;
+  // Production never needs it, nor the memory that it takes.
+  const { startEmbedded } = await import("./embedded/embedded.ts");
   return startEmbedded(directory, needs, onProgress);
 }
 

@@ -2,7 +2,6 @@
 import { createApp } from "./app.ts";
 import { banner } from "./banner.ts";
 import { ConfigError, readConfig } from "./config.ts";
-import { AlreadyRunningError } from "./embedded/lock.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 /** Ctrl-C twice means now. */
@@ -55,8 +54,7 @@ try {
     say(error.message);
     process.exitCode = exitCodes.badConfiguration;
   } else {
-    const plain = error instanceof AlreadyRunningError || error instanceof Error;
-    say(plain ? error.message : String(error));
+    say(error instanceof Error ? error.message : String(error));
     process.exitCode = exitCodes.failed;
   }
 }
