@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { CallContext } from "../rpc/invoke.ts";
 import { timeoutOf } from "./deadline.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { isHttpError } from "./errors.ts";
 import type { RestSettings } from "./options.ts";
 import type { RouteMatch } from "./router.ts";
 import type { ErrorResponse } from "./status.ts";
@@ -90,7 +91,13 @@ export function copyHeaders(headers: Headers, reply: FastifyReply): void {
 export function sendError(error: unknown, { request, reply }: Exchange, serving: Serving): void {
   if (reply.sent) return;
   const mapped = mapSafely(error, request, serving);
-  const { httpStatus, headers, status } = serving.writeError(mapped);
+  const { headers, status, ...written } = serving.writeError(mapped);
+  let { httpStatus } = written;
+  if (isHttpError(error) && error.code === mapped.code) {
+    // The mapper may have made an error of its own of it; the answer is of the same kind.
+    httpStatus = error.httpStatus;
+    error.metadata.forEach((value, name) => (headers[name] ??= value));
+  }
   for (const [name, value] of Object.entries(headers)) {
     if (!ownHeaders.has(name)) reply.header(name, value);
   }

@@ -13,6 +13,11 @@ export class HttpError extends ConnectError {
   }
 }
 
+/** Tells an HttpError. (`instanceof` is true of every ConnectError: they answer it for subclasses.) */
+export function isHttpError(error: unknown): error is HttpError {
+  return error instanceof ConnectError && "httpStatus" in error;
+}
+
 /**
  * The caller wrote something wrong. `field` is a path in JSON names, a query
  * parameter or a header; it is empty where the whole request is meant.

@@ -13,7 +13,7 @@ import {
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
-import type { HttpError } from "./errors.ts";
+import { isHttpError } from "./errors.ts";
 import { isOpaque } from "./field-path.ts";
 
 /** HTTP status by code, as google/rpc/code.proto says. */
@@ -46,7 +46,7 @@ export interface StatusJson extends JsonObject {
 /** An error, ready to be sent. */
 export interface ErrorResponse {
   readonly httpStatus: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Record<string, string>;
   readonly status: StatusJson;
 }
 
@@ -69,8 +69,7 @@ export function compileErrorWriter(registry?: Registry): (error: ConnectError) =
     if (delay !== undefined) headers["retry-after"] ??= String(delay);
     if (error.code === Code.Unauthenticated) headers["www-authenticate"] ??= "Bearer";
     return {
-      // ConnectError answers `instanceof` for its subclasses too, so the property decides.
-      httpStatus: (error as Partial<HttpError>).httpStatus ?? httpStatusOf(error.code),
+      httpStatus: isHttpError(error) ? error.httpStatus : httpStatusOf(error.code),
       headers,
       status: { code: error.code, message: error.rawMessage, details },
     };
