@@ -29,13 +29,14 @@ export interface TribeOptions {
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What `npm start` hands to node. */
-function startCommand(): string[] {
+/** What `npm start` hands to node, with more options, which count more. */
+function startCommand(nodeOptions: readonly string[]): string[] {
   const manifest = readFileSync(`${root}package.json`, "utf8");
   const { scripts } = JSON.parse(manifest) as { scripts: Record<string, string> };
   const command = /\bnode (.+)$/.exec(scripts["start"] ?? "")?.[1];
   if (!command) throw new Error("package.json: the script `start` does not run node");
-  return command.split(" ");
+  const words = command.split(" ");
+  return [...words.slice(0, -1), ...nodeOptions, ...words.slice(-1)];
 }
 
 interface Conversation {
@@ -53,7 +54,7 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
   const origin = `http://127.0.0.1:${httpPort}`;
   const service = await startService({
     name: "tribe",
-    command: [...options.nodeOptions, ...startCommand()],
+    command: startCommand(options.nodeOptions),
     directory: root,
     environment: {
       DATABASE_URL: databaseUrl,
