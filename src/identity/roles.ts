@@ -6,8 +6,10 @@ export type RoleName = (typeof userRoles)[number];
 /** What each role may do. */
 export type RolePermissions = Readonly<Record<RoleName, ReadonlySet<string>>>;
 
+/** Everybody reads, and sets their own password. */
 const reading = [
   "me:read",
+  "me:write",
   "models:read",
   "chat:read",
   "conversations:read",

@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { HttpBodySchema } from "../../google/api/httpbody_pb.js";
 
 /**
  * Describes the file tribe/v1/identity.proto.
@@ -141,6 +142,13 @@ export declare type ApiKey = Message<"tribe.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp revoke_time = 9;
    */
   revokeTime?: Timestamp | undefined;
+
+  /**
+   * Limits of its own, beside those of its user.
+   *
+   * @generated from field: tribe.v1.KeyLimits limits = 10;
+   */
+  limits?: KeyLimits | undefined;
 };
 
 /**
@@ -148,6 +156,33 @@ export declare type ApiKey = Message<"tribe.v1.ApiKey"> & {
  * Use `create(ApiKeySchema)` to create a new message.
  */
 export declare const ApiKeySchema: GenMessage<ApiKey>;
+
+/**
+ * Limits of one API key.
+ *
+ * @generated from message tribe.v1.KeyLimits
+ */
+export declare type KeyLimits = Message<"tribe.v1.KeyLimits"> & {
+  /**
+   * Requests a minute. 0: no limit of its own.
+   *
+   * @generated from field: int32 requests_per_minute = 1;
+   */
+  requestsPerMinute: number;
+
+  /**
+   * Tokens a minute, in and out. 0: no limit of its own.
+   *
+   * @generated from field: int32 tokens_per_minute = 2;
+   */
+  tokensPerMinute: number;
+};
+
+/**
+ * Describes the message tribe.v1.KeyLimits.
+ * Use `create(KeyLimitsSchema)` to create a new message.
+ */
+export declare const KeyLimitsSchema: GenMessage<KeyLimits>;
 
 /**
  * E-mail and password.
@@ -168,6 +203,14 @@ export declare type SignInRequest = Message<"tribe.v1.SignInRequest"> & {
    * @generated from field: string password = 2;
    */
   password: string;
+
+  /**
+   * For browsers: sets a cookie instead of giving tokens. Calls with the cookie
+   * that change something need `csrf_token` in the header `x-csrf-token`.
+   *
+   * @generated from field: bool cookie = 3;
+   */
+  cookie: boolean;
 };
 
 /**
@@ -183,21 +226,21 @@ export declare const SignInRequestSchema: GenMessage<SignInRequest>;
  */
 export declare type SignInResponse = Message<"tribe.v1.SignInResponse"> & {
   /**
-   * Goes into `authorization: Bearer`; lives for minutes.
+   * Goes into `authorization: Bearer`; lives for minutes. Empty with a cookie.
    *
    * @generated from field: string access_token = 1;
    */
   accessToken: string;
 
   /**
-   * Buys the next pair; lives for days.
+   * Buys the next pair; lives for days. Empty with a cookie.
    *
    * @generated from field: string refresh_token = 2;
    */
   refreshToken: string;
 
   /**
-   * When the access token stops working.
+   * When the access token, or the session of the cookie, stops working.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
@@ -209,6 +252,13 @@ export declare type SignInResponse = Message<"tribe.v1.SignInResponse"> & {
    * @generated from field: tribe.v1.User user = 4;
    */
   user?: User | undefined;
+
+  /**
+   * Goes into `x-csrf-token`. Empty without a cookie.
+   *
+   * @generated from field: string csrf_token = 5;
+   */
+  csrfToken: string;
 };
 
 /**
@@ -338,6 +388,14 @@ export declare type GetMeResponse = Message<"tribe.v1.GetMeResponse"> & {
    * @generated from field: repeated string permissions = 2;
    */
   permissions: string[];
+
+  /**
+   * Goes into `x-csrf-token` of calls with this cookie. Empty for other
+   * credentials.
+   *
+   * @generated from field: string csrf_token = 3;
+   */
+  csrfToken: string;
 };
 
 /**
@@ -379,6 +437,13 @@ export declare type CreateApiKeyRequest = Message<"tribe.v1.CreateApiKeyRequest"
    * @generated from field: string user_id = 4;
    */
   userId: string;
+
+  /**
+   * Limits of its own, beside those of its user.
+   *
+   * @generated from field: tribe.v1.KeyLimits limits = 5;
+   */
+  limits?: KeyLimits | undefined;
 };
 
 /**
@@ -767,6 +832,108 @@ export declare type UpdateUserResponse = Message<"tribe.v1.UpdateUserResponse"> 
 export declare const UpdateUserResponseSchema: GenMessage<UpdateUserResponse>;
 
 /**
+ * A new password.
+ *
+ * @generated from message tribe.v1.SetPasswordRequest
+ */
+export declare type SetPasswordRequest = Message<"tribe.v1.SetPasswordRequest"> & {
+  /**
+   * Whose.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * Needed for one's own, if there is one.
+   *
+   * @generated from field: string current_password = 2;
+   */
+  currentPassword: string;
+
+  /**
+   * At least 12 characters.
+   *
+   * @generated from field: string new_password = 3;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message tribe.v1.SetPasswordRequest.
+ * Use `create(SetPasswordRequestSchema)` to create a new message.
+ */
+export declare const SetPasswordRequestSchema: GenMessage<SetPasswordRequest>;
+
+/**
+ * It is set.
+ *
+ * @generated from message tribe.v1.SetPasswordResponse
+ */
+export declare type SetPasswordResponse = Message<"tribe.v1.SetPasswordResponse"> & {
+};
+
+/**
+ * Describes the message tribe.v1.SetPasswordResponse.
+ * Use `create(SetPasswordResponseSchema)` to create a new message.
+ */
+export declare const SetPasswordResponseSchema: GenMessage<SetPasswordResponse>;
+
+/**
+ * Which user to erase.
+ *
+ * @generated from message tribe.v1.DeleteUserRequest
+ */
+export declare type DeleteUserRequest = Message<"tribe.v1.DeleteUserRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message tribe.v1.DeleteUserRequest.
+ * Use `create(DeleteUserRequestSchema)` to create a new message.
+ */
+export declare const DeleteUserRequestSchema: GenMessage<DeleteUserRequest>;
+
+/**
+ * It is erased.
+ *
+ * @generated from message tribe.v1.DeleteUserResponse
+ */
+export declare type DeleteUserResponse = Message<"tribe.v1.DeleteUserResponse"> & {
+};
+
+/**
+ * Describes the message tribe.v1.DeleteUserResponse.
+ * Use `create(DeleteUserResponseSchema)` to create a new message.
+ */
+export declare const DeleteUserResponseSchema: GenMessage<DeleteUserResponse>;
+
+/**
+ * Whose data to export.
+ *
+ * @generated from message tribe.v1.ExportUserDataRequest
+ */
+export declare type ExportUserDataRequest = Message<"tribe.v1.ExportUserDataRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message tribe.v1.ExportUserDataRequest.
+ * Use `create(ExportUserDataRequestSchema)` to create a new message.
+ */
+export declare const ExportUserDataRequestSchema: GenMessage<ExportUserDataRequest>;
+
+/**
  * What a user may do; each role's permissions stand in the settings.
  *
  * @generated from enum tribe.v1.Role
@@ -940,6 +1107,41 @@ export declare const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof UpdateUserRequestSchema;
     output: typeof UpdateUserResponseSchema;
+  },
+  /**
+   * Sets a user's password and ends all their sessions. One's own needs the
+   * current one, anybody else's needs `users:write`.
+   *
+   * @generated from rpc tribe.v1.IdentityService.SetPassword
+   */
+  setPassword: {
+    methodKind: "unary";
+    input: typeof SetPasswordRequestSchema;
+    output: typeof SetPasswordResponseSchema;
+  },
+  /**
+   * Erases a user with everything that is theirs: conversations, messages,
+   * keys, sessions, and what is personal in the audit log, which still verifies.
+   * What they used and what it cost stays in the ledger, under an id that is
+   * nobody's any more.
+   *
+   * @generated from rpc tribe.v1.IdentityService.DeleteUser
+   */
+  deleteUser: {
+    methodKind: "unary";
+    input: typeof DeleteUserRequestSchema;
+    output: typeof DeleteUserResponseSchema;
+  },
+  /**
+   * Everything that is stored about a user, as JSON lines. Anybody else's needs
+   * `users:read`.
+   *
+   * @generated from rpc tribe.v1.IdentityService.ExportUserData
+   */
+  exportUserData: {
+    methodKind: "server_streaming";
+    input: typeof ExportUserDataRequestSchema;
+    output: typeof HttpBodySchema;
   },
 }>;
 

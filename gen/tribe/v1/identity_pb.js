@@ -5,6 +5,7 @@
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
+import { file_google_api_httpbody } from "../../google/api/httpbody_pb.js";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_tribe_v1_policy } from "./policy_pb.js";
 
@@ -12,7 +13,7 @@ import { file_tribe_v1_policy } from "./policy_pb.js";
  * Describes the file tribe/v1/identity.proto.
  */
 export const file_tribe_v1_identity = /*@__PURE__*/
-  fileDesc("Chd0cmliZS92MS9pZGVudGl0eS5wcm90bxIIdHJpYmUudjEi+wEKBFVzZXISGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESHAoFZW1haWwYAiABKAlCDbpICtgBAXIFGMACYAESHgoMZGlzcGxheV9uYW1lGAMgASgJQgi6SAVyAxjIARImCgRyb2xlGAQgASgOMg4udHJpYmUudjEuUm9sZUIIukgFggECEAESEAoIZGlzYWJsZWQYBSABKAgSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKsAgoGQXBpS2V5EhIKCmFwaV9rZXlfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIWCgRuYW1lGAMgASgJQgi6SAVyAxjIARIOCgZwcmVmaXgYBCABKAkSDgoGc2NvcGVzGAUgAygJEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X3VzZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJICg1TaWduSW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRjAAmABEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRABKIAIIowBCg5TaWduSW5SZXNwb25zZRIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHAoEdXNlchgEIAEoCzIOLnRyaWJlLnYxLlVzZXIiOAoTUmVmcmVzaFRva2VuUmVxdWVzdBIhCg1yZWZyZXNoX3Rva2VuGAEgASgJQgq6SAdyBRABKIAgInQKFFJlZnJlc2hUb2tlblJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEi8KC2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIkCg5TaWduT3V0UmVxdWVzdBISCgpldmVyeXdoZXJlGAEgASgIIhEKD1NpZ25PdXRSZXNwb25zZSIOCgxHZXRNZVJlcXVlc3QiQgoNR2V0TWVSZXNwb25zZRIcCgR1c2VyGAEgASgLMg4udHJpYmUudjEuVXNlchITCgtwZXJtaXNzaW9ucxgCIAMoCSKeAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBRABGMgBEh4KBnNjb3BlcxgCIAMoCUIOukgLkgEIEEAiBHICGEASLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKB3VzZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBIkkKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC50cmliZS52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIm8KEkxpc3RBcGlLZXlzUmVxdWVzdBIcCgd1c2VyX2lkGAEgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLnRyaWJlLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicAoTUm90YXRlQXBpS2V5UmVxdWVzdBIcCgphcGlfa2V5X2lkGAEgASgJQgi6SAVyA7ABARI7CgdvdmVybGFwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiAmp4BMgAiSQoUUm90YXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLnRyaWJlLnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiMwoTUmV2b2tlQXBpS2V5UmVxdWVzdBIcCgphcGlfa2V5X2lkGAEgASgJQgi6SAVyA7ABASIWChRSZXZva2VBcGlLZXlSZXNwb25zZSKcAQoRQ3JlYXRlVXNlclJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICtgBAXIFGMACYAESHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAxjIARIoCgRyb2xlGAMgASgOMg4udHJpYmUudjEuUm9sZUIKukgHggEEEAEgABIfCghwYXNzd29yZBgEIAEoCUINukgK2AEBcgUQDCiACCIyChJDcmVhdGVVc2VyUmVzcG9uc2USHAoEdXNlchgBIAEoCzIOLnRyaWJlLnYxLlVzZXIiTwoQTGlzdFVzZXJzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiSwoRTGlzdFVzZXJzUmVzcG9uc2USHQoFdXNlcnMYASADKAsyDi50cmliZS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrCg5HZXRVc2VyUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABASIvCg9HZXRVc2VyUmVzcG9uc2USHAoEdXNlchgBIAEoCzIOLnRyaWJlLnYxLlVzZXIiagoRVXBkYXRlVXNlclJlcXVlc3QSJAoEdXNlchgBIAEoCzIOLnRyaWJlLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siMgoSVXBkYXRlVXNlclJlc3BvbnNlEhwKBHVzZXIYASABKAsyDi50cmliZS52MS5Vc2VyKl4KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESDQoJUk9MRV9VU0VSEAISDgoKUk9MRV9BRE1JThADEhAKDFJPTEVfU0VSVklDRRAEMtYLCg9JZGVudGl0eVNlcnZpY2USZQoGU2lnbkluEhcudHJpYmUudjEuU2lnbkluUmVxdWVzdBoYLnRyaWJlLnYxLlNpZ25JblJlc3BvbnNlIiiq7RgGCAEYAyABgtPkkwIYOgEqIhMvYXBpL3YxL2F1dGg6c2lnbkluEngKDFJlZnJlc2hUb2tlbhIdLnRyaWJlLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi50cmliZS52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSIpqu0YBggBGAMgAYLT5JMCGToBKiIUL2FwaS92MS9hdXRoOnJlZnJlc2gScwoHU2lnbk91dBIYLnRyaWJlLnYxLlNpZ25PdXRSZXF1ZXN0GhkudHJpYmUudjEuU2lnbk91dFJlc3BvbnNlIjOQAgKq7RgNEgdtZTpyZWFkGAMgAYLT5JMCGToBKiIUL2FwaS92MS9hdXRoOnNpZ25PdXQSXgoFR2V0TWUSFi50cmliZS52MS5HZXRNZVJlcXVlc3QaFy50cmliZS52MS5HZXRNZVJlc3BvbnNlIiSQAgGq7RgLEgdtZTpyZWFkGAWC0+STAgwSCi9hcGkvdjEvbWUSfgoMQ3JlYXRlQXBpS2V5Eh0udHJpYmUudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBoeLnRyaWJlLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIi+q7RgQEgprZXlzOndyaXRlGAQgAYLT5JMCFToBKiIQL2FwaS92MS9hcGkta2V5cxJ4CgtMaXN0QXBpS2V5cxIcLnRyaWJlLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLnRyaWJlLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiLJACAartGA0SCWtleXM6cmVhZBgFgtPkkwISEhAvYXBpL3YxL2FwaS1rZXlzEpIBCgxSb3RhdGVBcGlLZXkSHS50cmliZS52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0Gh4udHJpYmUudjEuUm90YXRlQXBpS2V5UmVzcG9uc2UiQ6rtGBASCmtleXM6d3JpdGUYBCABgtPkkwIpOgEqIiQvYXBpL3YxL2FwaS1rZXlzL3thcGlfa2V5X2lkfTpyb3RhdGUSiwEKDFJldm9rZUFwaUtleRIdLnRyaWJlLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi50cmliZS52MS5SZXZva2VBcGlLZXlSZXNwb25zZSI8kAICqu0YEBIKa2V5czp3cml0ZRgEIAGC0+STAh8qHS9hcGkvdjEvYXBpLWtleXMve2FwaV9rZXlfaWR9EnYKCkNyZWF0ZVVzZXISGy50cmliZS52MS5DcmVhdGVVc2VyUmVxdWVzdBocLnRyaWJlLnYxLkNyZWF0ZVVzZXJSZXNwb25zZSItqu0YERILdXNlcnM6d3JpdGUYBCABgtPkkwISOgEqIg0vYXBpL3YxL3VzZXJzEnIKCUxpc3RVc2VycxIaLnRyaWJlLnYxLkxpc3RVc2Vyc1JlcXVlc3QaGy50cmliZS52MS5MaXN0VXNlcnNSZXNwb25zZSIskAIBqu0YEBIKdXNlcnM6cmVhZBgFIAGC0+STAg8SDS9hcGkvdjEvdXNlcnMSdgoHR2V0VXNlchIYLnRyaWJlLnYxLkdldFVzZXJSZXF1ZXN0GhkudHJpYmUudjEuR2V0VXNlclJlc3BvbnNlIjaQAgGq7RgQEgp1c2VyczpyZWFkGAUgAYLT5JMCGRIXL2FwaS92MS91c2Vycy97dXNlcl9pZH0SiwEKClVwZGF0ZVVzZXISGy50cmliZS52MS5VcGRhdGVVc2VyUmVxdWVzdBocLnRyaWJlLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSJCkAICqu0YERILdXNlcnM6d3JpdGUYBCABgtPkkwIkOgR1c2VyMhwvYXBpL3YxL3VzZXJzL3t1c2VyLnVzZXJfaWR9YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tribe_v1_policy]);
+  fileDesc("Chd0cmliZS92MS9pZGVudGl0eS5wcm90bxIIdHJpYmUudjEi+wEKBFVzZXISGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESHAoFZW1haWwYAiABKAlCDbpICtgBAXIFGMACYAESHgoMZGlzcGxheV9uYW1lGAMgASgJQgi6SAVyAxjIARImCgRyb2xlGAQgASgOMg4udHJpYmUudjEuUm9sZUIIukgFggECEAESEAoIZGlzYWJsZWQYBSABKAgSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLRAgoGQXBpS2V5EhIKCmFwaV9rZXlfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIWCgRuYW1lGAMgASgJQgi6SAVyAxjIARIOCgZwcmVmaXgYBCABKAkSDgoGc2NvcGVzGAUgAygJEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X3VzZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZsaW1pdHMYCiABKAsyEy50cmliZS52MS5LZXlMaW1pdHMiVQoJS2V5TGltaXRzEiQKE3JlcXVlc3RzX3Blcl9taW51dGUYASABKAVCB7pIBBoCKAASIgoRdG9rZW5zX3Blcl9taW51dGUYAiABKAVCB7pIBBoCKAAiWAoNU2lnbkluUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUYwAJgARIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQASiACBIOCgZjb29raWUYAyABKAgioAEKDlNpZ25JblJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEi8KC2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcCgR1c2VyGAQgASgLMg4udHJpYmUudjEuVXNlchISCgpjc3JmX3Rva2VuGAUgASgJIjgKE1JlZnJlc2hUb2tlblJlcXVlc3QSIQoNcmVmcmVzaF90b2tlbhgBIAEoCUIKukgHcgUQASiAICJ0ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJAoOU2lnbk91dFJlcXVlc3QSEgoKZXZlcnl3aGVyZRgBIAEoCCIRCg9TaWduT3V0UmVzcG9uc2UiDgoMR2V0TWVSZXF1ZXN0IlYKDUdldE1lUmVzcG9uc2USHAoEdXNlchgBIAEoCzIOLnRyaWJlLnYxLlVzZXISEwoLcGVybWlzc2lvbnMYAiADKAkSEgoKY3NyZl90b2tlbhgDIAEoCSLDAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBRABGMgBEh4KBnNjb3BlcxgCIAMoCUIOukgLkgEIEEAiBHICGEASLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKB3VzZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEiMKBmxpbWl0cxgFIAEoCzITLnRyaWJlLnYxLktleUxpbWl0cyJJChRDcmVhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAudHJpYmUudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCSJvChJMaXN0QXBpS2V5c1JlcXVlc3QSHAoHdXNlcl9pZBgBIAEoCUILukgI2AEBcgOwAQESHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC50cmliZS52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInAKE1JvdGF0ZUFwaUtleVJlcXVlc3QSHAoKYXBpX2tleV9pZBgBIAEoCUIIukgFcgOwAQESOwoHb3ZlcmxhcBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgJqeATIAIkkKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC50cmliZS52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIjMKE1Jldm9rZUFwaUtleVJlcXVlc3QSHAoKYXBpX2tleV9pZBgBIAEoCUIIukgFcgOwAQEiFgoUUmV2b2tlQXBpS2V5UmVzcG9uc2UinAEKEUNyZWF0ZVVzZXJSZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArYAQFyBRjAAmABEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMYyAESKAoEcm9sZRgDIAEoDjIOLnRyaWJlLnYxLlJvbGVCCrpIB4IBBBABIAASHwoIcGFzc3dvcmQYBCABKAlCDbpICtgBAXIFEAwogAgiMgoSQ3JlYXRlVXNlclJlc3BvbnNlEhwKBHVzZXIYASABKAsyDi50cmliZS52MS5Vc2VyIk8KEExpc3RVc2Vyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIIksKEUxpc3RVc2Vyc1Jlc3BvbnNlEh0KBXVzZXJzGAEgAygLMg4udHJpYmUudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKwoOR2V0VXNlclJlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQEiLwoPR2V0VXNlclJlc3BvbnNlEhwKBHVzZXIYASABKAsyDi50cmliZS52MS5Vc2VyImoKEVVwZGF0ZVVzZXJSZXF1ZXN0EiQKBHVzZXIYASABKAsyDi50cmliZS52MS5Vc2VyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjIKElVwZGF0ZVVzZXJSZXNwb25zZRIcCgR1c2VyGAEgASgLMg4udHJpYmUudjEuVXNlciJ1ChJTZXRQYXNzd29yZFJlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESIgoQY3VycmVudF9wYXNzd29yZBgCIAEoCUIIukgFcgMogAgSIAoMbmV3X3Bhc3N3b3JkGAMgASgJQgq6SAdyBRAMKIAIIhUKE1NldFBhc3N3b3JkUmVzcG9uc2UiLgoRRGVsZXRlVXNlclJlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIjIKFUV4cG9ydFVzZXJEYXRhUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABASpeCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEg0KCVJPTEVfVVNFUhACEg4KClJPTEVfQURNSU4QAxIQCgxST0xFX1NFUlZJQ0UQBDLwDgoPSWRlbnRpdHlTZXJ2aWNlEmUKBlNpZ25JbhIXLnRyaWJlLnYxLlNpZ25JblJlcXVlc3QaGC50cmliZS52MS5TaWduSW5SZXNwb25zZSIoqu0YBggBGAMgAYLT5JMCGDoBKiITL2FwaS92MS9hdXRoOnNpZ25JbhJ4CgxSZWZyZXNoVG9rZW4SHS50cmliZS52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4udHJpYmUudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiKartGAYIARgDIAGC0+STAhk6ASoiFC9hcGkvdjEvYXV0aDpyZWZyZXNoEnMKB1NpZ25PdXQSGC50cmliZS52MS5TaWduT3V0UmVxdWVzdBoZLnRyaWJlLnYxLlNpZ25PdXRSZXNwb25zZSIzkAICqu0YDRIHbWU6cmVhZBgDIAGC0+STAhk6ASoiFC9hcGkvdjEvYXV0aDpzaWduT3V0El4KBUdldE1lEhYudHJpYmUudjEuR2V0TWVSZXF1ZXN0GhcudHJpYmUudjEuR2V0TWVSZXNwb25zZSIkkAIBqu0YCxIHbWU6cmVhZBgFgtPkkwIMEgovYXBpL3YxL21lEn4KDENyZWF0ZUFwaUtleRIdLnRyaWJlLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaHi50cmliZS52MS5DcmVhdGVBcGlLZXlSZXNwb25zZSIvqu0YEBIKa2V5czp3cml0ZRgEIAGC0+STAhU6ASoiEC9hcGkvdjEvYXBpLWtleXMSeAoLTGlzdEFwaUtleXMSHC50cmliZS52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS50cmliZS52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlIiyQAgGq7RgNEglrZXlzOnJlYWQYBYLT5JMCEhIQL2FwaS92MS9hcGkta2V5cxKSAQoMUm90YXRlQXBpS2V5Eh0udHJpYmUudjEuUm90YXRlQXBpS2V5UmVxdWVzdBoeLnRyaWJlLnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlIkOq7RgQEgprZXlzOndyaXRlGAQgAYLT5JMCKToBKiIkL2FwaS92MS9hcGkta2V5cy97YXBpX2tleV9pZH06cm90YXRlEosBCgxSZXZva2VBcGlLZXkSHS50cmliZS52MS5SZXZva2VBcGlLZXlSZXF1ZXN0Gh4udHJpYmUudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiPJACAqrtGBASCmtleXM6d3JpdGUYBCABgtPkkwIfKh0vYXBpL3YxL2FwaS1rZXlzL3thcGlfa2V5X2lkfRJ2CgpDcmVhdGVVc2VyEhsudHJpYmUudjEuQ3JlYXRlVXNlclJlcXVlc3QaHC50cmliZS52MS5DcmVhdGVVc2VyUmVzcG9uc2UiLartGBESC3VzZXJzOndyaXRlGAQgAYLT5JMCEjoBKiINL2FwaS92MS91c2VycxJyCglMaXN0VXNlcnMSGi50cmliZS52MS5MaXN0VXNlcnNSZXF1ZXN0GhsudHJpYmUudjEuTGlzdFVzZXJzUmVzcG9uc2UiLJACAartGBASCnVzZXJzOnJlYWQYBSABgtPkkwIPEg0vYXBpL3YxL3VzZXJzEnYKB0dldFVzZXISGC50cmliZS52MS5HZXRVc2VyUmVxdWVzdBoZLnRyaWJlLnYxLkdldFVzZXJSZXNwb25zZSI2kAIBqu0YEBIKdXNlcnM6cmVhZBgFIAGC0+STAhkSFy9hcGkvdjEvdXNlcnMve3VzZXJfaWR9EosBCgpVcGRhdGVVc2VyEhsudHJpYmUudjEuVXBkYXRlVXNlclJlcXVlc3QaHC50cmliZS52MS5VcGRhdGVVc2VyUmVzcG9uc2UiQpACAqrtGBESC3VzZXJzOndyaXRlGAQgAYLT5JMCJDoEdXNlcjIcL2FwaS92MS91c2Vycy97dXNlci51c2VyX2lkfRKMAQoLU2V0UGFzc3dvcmQSHC50cmliZS52MS5TZXRQYXNzd29yZFJlcXVlc3QaHS50cmliZS52MS5TZXRQYXNzd29yZFJlc3BvbnNlIkCq7RgOEghtZTp3cml0ZRgDIAGC0+STAig6ASoiIy9hcGkvdjEvdXNlcnMve3VzZXJfaWR9OnNldFBhc3N3b3JkEoABCgpEZWxldGVVc2VyEhsudHJpYmUudjEuRGVsZXRlVXNlclJlcXVlc3QaHC50cmliZS52MS5EZWxldGVVc2VyUmVzcG9uc2UiN5ACAqrtGBESC3VzZXJzOndyaXRlGAQgAYLT5JMCGSoXL2FwaS92MS91c2Vycy97dXNlcl9pZH0ShQEKDkV4cG9ydFVzZXJEYXRhEh8udHJpYmUudjEuRXhwb3J0VXNlckRhdGFSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSI6kAIBqu0YDRIHbWU6cmVhZBgGIAGC0+STAiASHi9hcGkvdjEvdXNlcnMve3VzZXJfaWR9OmV4cG9ydDABYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tribe_v1_policy]);
 
 /**
  * Describes the message tribe.v1.User.
@@ -29,172 +30,214 @@ export const ApiKeySchema = /*@__PURE__*/
   messageDesc(file_tribe_v1_identity, 1);
 
 /**
+ * Describes the message tribe.v1.KeyLimits.
+ * Use `create(KeyLimitsSchema)` to create a new message.
+ */
+export const KeyLimitsSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_identity, 2);
+
+/**
  * Describes the message tribe.v1.SignInRequest.
  * Use `create(SignInRequestSchema)` to create a new message.
  */
 export const SignInRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 2);
+  messageDesc(file_tribe_v1_identity, 3);
 
 /**
  * Describes the message tribe.v1.SignInResponse.
  * Use `create(SignInResponseSchema)` to create a new message.
  */
 export const SignInResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 3);
+  messageDesc(file_tribe_v1_identity, 4);
 
 /**
  * Describes the message tribe.v1.RefreshTokenRequest.
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 4);
+  messageDesc(file_tribe_v1_identity, 5);
 
 /**
  * Describes the message tribe.v1.RefreshTokenResponse.
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 5);
+  messageDesc(file_tribe_v1_identity, 6);
 
 /**
  * Describes the message tribe.v1.SignOutRequest.
  * Use `create(SignOutRequestSchema)` to create a new message.
  */
 export const SignOutRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 6);
+  messageDesc(file_tribe_v1_identity, 7);
 
 /**
  * Describes the message tribe.v1.SignOutResponse.
  * Use `create(SignOutResponseSchema)` to create a new message.
  */
 export const SignOutResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 7);
+  messageDesc(file_tribe_v1_identity, 8);
 
 /**
  * Describes the message tribe.v1.GetMeRequest.
  * Use `create(GetMeRequestSchema)` to create a new message.
  */
 export const GetMeRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 8);
+  messageDesc(file_tribe_v1_identity, 9);
 
 /**
  * Describes the message tribe.v1.GetMeResponse.
  * Use `create(GetMeResponseSchema)` to create a new message.
  */
 export const GetMeResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 9);
+  messageDesc(file_tribe_v1_identity, 10);
 
 /**
  * Describes the message tribe.v1.CreateApiKeyRequest.
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 10);
+  messageDesc(file_tribe_v1_identity, 11);
 
 /**
  * Describes the message tribe.v1.CreateApiKeyResponse.
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 11);
+  messageDesc(file_tribe_v1_identity, 12);
 
 /**
  * Describes the message tribe.v1.ListApiKeysRequest.
  * Use `create(ListApiKeysRequestSchema)` to create a new message.
  */
 export const ListApiKeysRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 12);
+  messageDesc(file_tribe_v1_identity, 13);
 
 /**
  * Describes the message tribe.v1.ListApiKeysResponse.
  * Use `create(ListApiKeysResponseSchema)` to create a new message.
  */
 export const ListApiKeysResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 13);
+  messageDesc(file_tribe_v1_identity, 14);
 
 /**
  * Describes the message tribe.v1.RotateApiKeyRequest.
  * Use `create(RotateApiKeyRequestSchema)` to create a new message.
  */
 export const RotateApiKeyRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 14);
+  messageDesc(file_tribe_v1_identity, 15);
 
 /**
  * Describes the message tribe.v1.RotateApiKeyResponse.
  * Use `create(RotateApiKeyResponseSchema)` to create a new message.
  */
 export const RotateApiKeyResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 15);
+  messageDesc(file_tribe_v1_identity, 16);
 
 /**
  * Describes the message tribe.v1.RevokeApiKeyRequest.
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 16);
+  messageDesc(file_tribe_v1_identity, 17);
 
 /**
  * Describes the message tribe.v1.RevokeApiKeyResponse.
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 17);
+  messageDesc(file_tribe_v1_identity, 18);
 
 /**
  * Describes the message tribe.v1.CreateUserRequest.
  * Use `create(CreateUserRequestSchema)` to create a new message.
  */
 export const CreateUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 18);
+  messageDesc(file_tribe_v1_identity, 19);
 
 /**
  * Describes the message tribe.v1.CreateUserResponse.
  * Use `create(CreateUserResponseSchema)` to create a new message.
  */
 export const CreateUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 19);
+  messageDesc(file_tribe_v1_identity, 20);
 
 /**
  * Describes the message tribe.v1.ListUsersRequest.
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 20);
+  messageDesc(file_tribe_v1_identity, 21);
 
 /**
  * Describes the message tribe.v1.ListUsersResponse.
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 21);
+  messageDesc(file_tribe_v1_identity, 22);
 
 /**
  * Describes the message tribe.v1.GetUserRequest.
  * Use `create(GetUserRequestSchema)` to create a new message.
  */
 export const GetUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 22);
+  messageDesc(file_tribe_v1_identity, 23);
 
 /**
  * Describes the message tribe.v1.GetUserResponse.
  * Use `create(GetUserResponseSchema)` to create a new message.
  */
 export const GetUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 23);
+  messageDesc(file_tribe_v1_identity, 24);
 
 /**
  * Describes the message tribe.v1.UpdateUserRequest.
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 24);
+  messageDesc(file_tribe_v1_identity, 25);
 
 /**
  * Describes the message tribe.v1.UpdateUserResponse.
  * Use `create(UpdateUserResponseSchema)` to create a new message.
  */
 export const UpdateUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_identity, 25);
+  messageDesc(file_tribe_v1_identity, 26);
+
+/**
+ * Describes the message tribe.v1.SetPasswordRequest.
+ * Use `create(SetPasswordRequestSchema)` to create a new message.
+ */
+export const SetPasswordRequestSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_identity, 27);
+
+/**
+ * Describes the message tribe.v1.SetPasswordResponse.
+ * Use `create(SetPasswordResponseSchema)` to create a new message.
+ */
+export const SetPasswordResponseSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_identity, 28);
+
+/**
+ * Describes the message tribe.v1.DeleteUserRequest.
+ * Use `create(DeleteUserRequestSchema)` to create a new message.
+ */
+export const DeleteUserRequestSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_identity, 29);
+
+/**
+ * Describes the message tribe.v1.DeleteUserResponse.
+ * Use `create(DeleteUserResponseSchema)` to create a new message.
+ */
+export const DeleteUserResponseSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_identity, 30);
+
+/**
+ * Describes the message tribe.v1.ExportUserDataRequest.
+ * Use `create(ExportUserDataRequestSchema)` to create a new message.
+ */
+export const ExportUserDataRequestSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_identity, 31);
 
 /**
  * Describes the enum tribe.v1.Role.

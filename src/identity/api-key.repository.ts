@@ -1,0 +1,210 @@
+import { randomUUIDv7 } from "node:crypto";
+import type { Audit } from "../audit/audit.ts";
+import type { AuditTrail } from "../audit/trail.ts";
+import type { Postgres } from "../postgres/postgres.ts";
+import { toText } from "../postgres/json.ts";
+import { type ApiKey, ApiKeyEntity } from "./api-key.entity.ts";
+import { keyByHash, touchKeys } from "./api-key.statements.ts";
+import type { CallerLimits } from "./caller.ts";
+import type { RoleName } from "./roles.ts";
+
+/** A key as it is stored, without its hash. */
+export interface StoredApiKey {
+  apiKeyId: string;
+  userId: string;
+  name: string;
+  prefix: string;
+  /** Empty: all permissions of the owner. */
+  scopes: readonly string[];
+  limits: CallerLimits;
+  expireTime: Date | undefined;
+  /** To the minute. */
+  lastUsedTime: Date | undefined;
+  createTime: Date;
+  revokeTime: Date | undefined;
+}
+
+/** What is decided about a new key. */
+export interface NewApiKey {
+  userId: string;
+  name: string;
+  prefix: string;
+  hash: Buffer;
+  scopes: readonly string[];
+  limits: CallerLimits;
+  expireTime: Date | undefined;
+}
+
+/** What decides whether a key is accepted, and as whom. */
+export interface ApiKeyOwner {
+  apiKeyId: string;
+  /** Which of the asked hashes it has, from 1. */
+  hashPosition: number;
+  scopes: readonly string[];
+  limits: CallerLimits;
+  expireTime: Date | undefined;
+  isRevoked: boolean;
+  userId: string;
+  role: RoleName;
+  isDisabled: boolean;
+  /** Neither the key nor its owner is accepted until then. */
+  blockTime: Date | undefined;
+}
+
+/** API keys in PostgreSQL. Every change leaves an audit event in its transaction. */
+export interface ApiKeyRepository {
+  /** The key that has one of these hashes: of a key under all the server's secrets. */
+  findOwner(hashes: readonly Buffer[]): Promise<ApiKeyOwner | undefined>;
+  find(apiKeyId: string): Promise<StoredApiKey | undefined>;
+  /** The newest first, those after the cursor; at most `limit`. */
+  list(userId: string, limit: number, after: string | undefined): Promise<StoredApiKey[]>;
+  create(key: NewApiKey, trail: AuditTrail): Promise<StoredApiKey>;
+  /** Makes the successor and ends the old one after the overlap; not if that is not alive. */
+  rotate(
+    apiKeyId: string,
+    successor: NewApiKey,
+    overlapMs: number,
+    trail: AuditTrail,
+  ): Promise<StoredApiKey | "not_alive">;
+  /** Also what is revoked already. */
+  revoke(apiKeyId: string, trail: AuditTrail): Promise<void>;
+  /** Hashes a key anew, under the newest secret. */
+  rehash(apiKeyId: string, hash: Buffer): Promise<void>;
+  /** Notes that keys were used in this minute. */
+  touch(apiKeyIds: readonly string[]): Promise<void>;
+  /** Refuses a key until then. */
+  block(apiKeyId: string, until: Date, trail: AuditTrail): Promise<void>;
+}
+
+/** The API keys in PostgreSQL. */
+export function createApiKeyRepository(postgres: Postgres, audit: Audit): ApiKeyRepository {
+  return {
+    async findOwner(hashes) {
+      const [row] = await postgres.query<[string]>(keyByHash, [hashes]);
+      return row && toOwner(JSON.parse(row[0]) as OwnerRow);
+    },
+    find: (id) =>
+      postgres.work(async (em) => {
+        const row = await em.findOne(ApiKeyEntity, { id });
+        return row === null ? undefined : toStoredApiKey(row);
+      }),
+    list: (userId, limit, after) =>
+      postgres.work(async (em) => {
+        const where = { userId, ...(after !== undefined && { id: { $lt: after } }) };
+        const rows = await em.find(ApiKeyEntity, where, { orderBy: { id: "desc" }, limit });
+        return rows.map(toStoredApiKey);
+      }),
+    create: (key, trail) =>
+      postgres.work((em) =>
+        em.transactional(async (em) => {
+          const row = em.create(ApiKeyEntity, toRow(key));
+          await em.flush();
+          await audit.record(em, trail);
+          return toStoredApiKey(row);
+        }),
+      ),
+    rotate: (id, successor, overlapMs, trail) =>
+      postgres.work((em) =>
+        em.transactional(async (em) => {
+          const ended = await em.execute<unknown[]>(
+            `update api_keys set update_time = now(), expire_time =
+               least(expire_time, now() + ? * interval '1 millisecond')
+             where id = ? and revoke_time is null and (expire_time is null or expire_time > now())
+             returning 1`,
+            [overlapMs, id],
+          );
+          if (ended.length === 0) return "not_alive";
+          const row = em.create(ApiKeyEntity, toRow(successor));
+          await em.flush();
+          await audit.record(em, trail);
+          return toStoredApiKey(row);
+        }),
+      ),
+    revoke: (id, trail) =>
+      postgres.work((em) =>
+        em.transactional(async (em) => {
+          await em.execute(
+            `update api_keys set revoke_time = now(), update_time = now()
+             where id = ? and revoke_time is null`,
+            [id],
+          );
+          await audit.record(em, trail);
+        }),
+      ),
+    rehash: (id, hash) =>
+      postgres.work(async (em) => void (await em.nativeUpdate(ApiKeyEntity, { id }, { hash }))),
+    async touch(apiKeyIds) {
+      await postgres.query(touchKeys, [apiKeyIds]);
+    },
+    block: (id, until, trail) =>
+      postgres.work((em) =>
+        em.transactional(async (em) => {
+          await em.nativeUpdate(ApiKeyEntity, { id }, { blockTime: until, updateTime: new Date() });
+          await audit.record(em, trail);
+        }),
+      ),
+  };
+}
+
+function toRow({ limits, expireTime, scopes, name, ...key }: NewApiKey) {
+  return {
+    id: randomUUIDv7(),
+    ...key,
+    name: toText(name),
+    scopes: [...scopes],
+    requestsPerMinute: limits.requestsPerMinute ?? null,
+    tokensPerMinute: limits.tokensPerMinute ?? null,
+    expireTime: expireTime ?? null,
+  };
+}
+
+function toStoredApiKey(row: ApiKey): StoredApiKey {
+  return {
+    apiKeyId: row.id,
+    userId: row.userId,
+    name: row.name,
+    prefix: row.prefix,
+    scopes: row.scopes,
+    limits: toLimits(row.requestsPerMinute ?? null, row.tokensPerMinute ?? null),
+    expireTime: row.expireTime ?? undefined,
+    lastUsedTime: row.lastUsedTime ?? undefined,
+    createTime: row.createTime,
+    revokeTime: row.revokeTime ?? undefined,
+  };
+}
+
+type OwnerRow = [
+  apiKeyId: string,
+  hashPosition: number,
+  scopes: string[],
+  requestsPerMinute: number | null,
+  tokensPerMinute: number | null,
+  expireTime: number | null,
+  isRevoked: boolean,
+  userId: string,
+  role: RoleName,
+  isDisabled: boolean,
+  blockTime: number | null,
+];
+
+function toOwner(row: OwnerRow): ApiKeyOwner {
+  return {
+    apiKeyId: row[0],
+    hashPosition: row[1],
+    scopes: row[2],
+    limits: toLimits(row[3], row[4]),
+    expireTime: row[5] === null ? undefined : new Date(row[5]),
+    isRevoked: row[6],
+    userId: row[7],
+    role: row[8],
+    isDisabled: row[9],
+    blockTime: row[10] === null ? undefined : new Date(row[10]),
+  };
+}
+
+function toLimits(requests: number | null, tokens: number | null): CallerLimits {
+  return {
+    ...(requests !== null && { requestsPerMinute: requests }),
+    ...(tokens !== null && { tokensPerMinute: tokens }),
+  };
+}
