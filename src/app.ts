@@ -6,6 +6,7 @@ import { ConversationService } from "../gen/tribe/v1/conversation_pb.js";
 import { HealthService } from "../gen/tribe/v1/health_pb.js";
 import { IdentityService } from "../gen/tribe/v1/identity_pb.js";
 import { UsageService } from "../gen/tribe/v1/usage_pb.js";
+import { createAccess } from "./access.ts";
 import { createChat } from "./chat/chat.ts";
 import type { Config } from "./config.ts";
 import { createConversations } from "./conversations/conversations.ts";
@@ -13,7 +14,8 @@ import type { Embedded } from "./embedded/embedded.ts";
 import { entities } from "./entities.ts";
 import { createHealth } from "./health/health.ts";
 import { createHealthService } from "./health/health.rpc.ts";
-import { administratorKey, authenticationInterceptor } from "./identity/authentication.ts";
+import { allPermissions } from "./identity/roles.ts";
+import { requirePolicies } from "./policy.ts";
 import { migrate, pendingMigrations } from "./postgres/migrator.ts";
 import { createPostgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
@@ -78,8 +80,12 @@ async function startNeeded(
     postgres: postgres.url === undefined,
     redis: redis.kind === "embedded",
     adminApiKey: identity.adminApiKey === undefined,
+    // Several instances on one database must have the same secret.
+    secretKey:
+      identity.secretKeys.length === 0 &&
+      (postgres.url === undefined || identity.adminApiKey === undefined),
   };
-  if (!needs.postgres && !needs.redis && !needs.adminApiKey) return undefined;
+  if (!Object.values(needs).includes(true)) return undefined;
   // Production never needs it, nor the memory that it takes.
   const { startEmbedded } = await import("./embedded/embedded.ts");
   return startEmbedded(directory, needs, onProgress);
@@ -107,7 +113,15 @@ async function assemble(
   const models = createConfiguredModels(config.providers);
   const chat = createChat(postgres, redis, models, logger);
   const conversations = createConversations(postgres, logger);
-  const adminApiKey = config.identity.adminApiKey ?? embedded?.adminApiKey ?? "";
+  requirePolicies(services, allPermissions);
+  const access = createAccess({
+    config,
+    adminApiKey: config.identity.adminApiKey ?? embedded?.adminApiKey,
+    keptSecret: embedded?.secretKey,
+    postgres,
+    redis,
+    logger,
+  });
 
   const health = createHealth({
     version,
@@ -130,13 +144,13 @@ async function assemble(
     router.service(ChatService, chat.service);
     router.service(ConversationService, conversations.service);
     router.service(HealthService, createHealthService(health));
-    router.service(IdentityService, {});
+    router.service(IdentityService, access.identityService);
     router.service(UsageService, {});
-    router.service(AdminService, {});
+    router.service(AdminService, access.adminService);
   };
   const server = createServer({
     routes,
-    interceptors: [authenticationInterceptor(administratorKey(adminApiKey, services))],
+    interceptors: access.interceptors,
     logger,
     readiness: health.readiness,
     host: config.http.host,
@@ -155,6 +169,7 @@ async function assemble(
     async listen() {
       await health.start();
       await warnOfPendingMigrations();
+      await access.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;
@@ -164,6 +179,7 @@ async function assemble(
       await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
       await conversations.close();
       health.stop();
+      await access.close();
       await redis?.close();
       await postgres.close();
       await models.close();

@@ -35,9 +35,10 @@ const beatMs = 200;
 const silenceMs = 500;
 /** How far back the database is asked: transactions become visible after their time. */
 const pollBackMs = 5000;
-/** While messages come: in case the one who sent one died between its commit and its message. */
-const safetyPollMs = 10_000;
-const safetyPollBackMs = 30_000;
+/** While messages come: in case the one who had one to send died, or cannot reach Redis itself. */
+const safetyPollMs = 2000;
+/** What could not be sent is tried again; more than this is left to the others' asking. */
+const maxUnsent = 10_000;
 
 /** Tells of changes through Redis, and through the database while Redis is away. */
 export function createChanges({ redis, logger }: ChangesParts): Changes {
@@ -48,6 +49,7 @@ export function createChanges({ redis, logger }: ChangesParts): Changes {
   let lastPoll = -Infinity;
   let isHearing = false;
   let isPolling = false;
+  const unsent = new Set<string>();
 
   function tell(subject: string) {
     for (const listener of listeners) listener.changed(subject);
@@ -55,27 +57,35 @@ export function createChanges({ redis, logger }: ChangesParts): Changes {
   function tick() {
     const now = performance.now();
     void redis?.publish(ownChannel, "").catch(() => undefined);
+    if (redis?.isReady()) for (const subject of unsent) void send(subject);
     const hears = redis !== undefined && redis.isReady() && now - lastBeat < silenceMs;
     if (hears !== isHearing) {
       isHearing = hears;
       // What was sent in the meantime was sent to nobody.
       if (hears) for (const listener of listeners) listener.missed();
     }
-    if (!hears) void poll(now, pollBackMs);
-    else if (now - lastPoll > safetyPollMs) void poll(now, safetyPollBackMs);
+    if (!hears || now - lastPoll > safetyPollMs) void poll(now);
   }
-  async function poll(now: number, backMs: number) {
+  async function send(subject: string) {
+    unsent.delete(subject);
+    try {
+      await redis?.publish(channel, subject);
+    } catch {
+      if (unsent.size < maxUnsent) unsent.add(subject);
+    }
+  }
+  async function poll(now: number) {
     if (isPolling) return;
     isPolling = true;
     // A poll that failed, or came late, is made up for.
-    const sinceMs = Math.max(backMs, Math.min(now - lastPoll, 3_600_000) + pollBackMs);
+    const sinceMs = Math.ceil(Math.min(now - lastPoll, 3_600_000) + pollBackMs);
     try {
       for (const listener of listeners) {
         for (const subject of await listener.poll(sinceMs)) listener.changed(subject);
       }
       lastPoll = now;
     } catch (error) {
-      logger.debug({ err: error }, "the database cannot be asked for changes");
+      logger.warn({ err: error }, "the database cannot be asked for changes");
     } finally {
       isPolling = false;
     }
@@ -85,7 +95,7 @@ export function createChanges({ redis, logger }: ChangesParts): Changes {
     publish(subjects) {
       for (const subject of subjects) {
         tell(subject);
-        void redis?.publish(channel, subject).catch(() => undefined);
+        void send(subject);
       }
     },
     listen: (listener) => void listeners.push(listener),

@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
+import { type IdentityConfig, readIdentityConfig } from "./config-identity.ts";
 import { createConfigReader, type ConfigReader } from "./config-reader.ts";
 import type { Environment, NetworkAddress } from "./config-reader.ts";
 
 export { configKeys } from "./config-keys.ts";
+export type { IdentityConfig } from "./config-identity.ts";
 export type { Environment, NetworkAddress } from "./config-reader.ts";
 
 /** How a Redis server is spoken to, whatever finds its address. */
@@ -52,13 +54,7 @@ export interface Config {
     readonly defaultModel: string | undefined;
     readonly modelsFile: string | undefined;
   };
-  readonly identity: {
-    /** Undefined outside production: make one and keep it in `directory`. */
-    readonly adminApiKey: string | undefined;
-    readonly jwtSecret: string | undefined;
-    readonly jwtPrivateKey: string | undefined;
-    readonly oidc: { readonly issuer: string; readonly audience: string } | undefined;
-  };
+  readonly identity: IdentityConfig;
   readonly log: { readonly level: LogLevel };
   readonly telemetry: {
     readonly sentryDsn: string | undefined;
@@ -109,7 +105,7 @@ export function readConfig(environment: Environment): Config {
       defaultModel: reader.text("DEFAULT_MODEL"),
       modelsFile: reader.text("MODELS_FILE"),
     },
-    identity: readIdentity(reader, production),
+    identity: readIdentityConfig(reader, production),
     log: { level: reader.choice("LOG_LEVEL", logLevels) ?? "info" },
     telemetry: {
       sentryDsn: reader.url("SENTRY_DSN", ["https", "http"]),
@@ -207,28 +203,6 @@ function readAccount(
   const apiKey = reader.text(keyName);
   const baseUrl = reader.url(baseUrlName, ["https", "http"]);
   return apiKey === undefined && baseUrl === undefined ? undefined : { apiKey, baseUrl };
-}
-
-function readIdentity(reader: ConfigReader, production: boolean): Config["identity"] {
-  const adminApiKey = reader.text("ADMIN_API_KEY");
-  // A header carries it, and a header carries no blanks and no control characters.
-  if (adminApiKey !== undefined && !/^[\x21-\x7e]{1,512}$/.test(adminApiKey))
-    reader.fault("ADMIN_API_KEY", "must be 1 to 512 ASCII letters, digits and punctuation");
-  else if (production && adminApiKey !== undefined && adminApiKey.length < 16)
-    reader.fault("ADMIN_API_KEY", "must have at least 16 characters in production");
-  const jwtSecret = reader.text("JWT_SECRET");
-  const jwtPrivateKey = reader.text("JWT_PRIVATE_KEY");
-  // RFC 7518 section 3.2: a key of HS256 is at least as long as its hash.
-  if (jwtSecret !== undefined && Buffer.byteLength(jwtSecret) < 32)
-    reader.fault("JWT_SECRET", "must have at least 32 bytes");
-  if (jwtSecret !== undefined && jwtPrivateKey !== undefined)
-    reader.fault("JWT_SECRET", "and JWT_PRIVATE_KEY are both set: set one of them");
-  const issuer = reader.url("OIDC_ISSUER", ["https", "http"]);
-  const audience = reader.text("OIDC_AUDIENCE");
-  if ((reader.text("OIDC_ISSUER") === undefined) !== (audience === undefined))
-    reader.fault("OIDC_ISSUER", "and OIDC_AUDIENCE belong together: set both or neither");
-  const oidc = issuer === undefined || audience === undefined ? undefined : { issuer, audience };
-  return { adminApiKey, jwtSecret, jwtPrivateKey, oidc };
 }
 
 function deepFreeze<T extends object>(value: T): T {

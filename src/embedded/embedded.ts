@@ -1,5 +1,6 @@
 import type { RedisAddress } from "../config.ts";
 import { keptAdminKey } from "./admin-key.ts";
+import { keptSecretKey } from "./secret-key.ts";
 import { prepareDirectory } from "./directory.ts";
 import { takeLock } from "./lock.ts";
 import { startEmbeddedPostgres } from "./postgres.ts";
@@ -10,6 +11,7 @@ export interface EmbeddedNeeds {
   postgres: boolean;
   redis: boolean;
   adminApiKey: boolean;
+  secretKey: boolean;
 }
 
 /** The servers and secrets that Tribe brings along, so that nothing has to be set up to try it. */
@@ -17,6 +19,8 @@ export interface Embedded {
   postgresUrl: string | undefined;
   redis: RedisAddress | undefined;
   adminApiKey: string | undefined;
+  /** What API keys are hashed and the audit log is chained with. */
+  secretKey: string | undefined;
   /** Tells a second start where this one listens. */
   announce(address: string): void;
   /** Resolves with a description when a server ends that should not have. */
@@ -58,6 +62,7 @@ export async function startEmbedded(
       postgresUrl: postgres?.url,
       redis: redis?.address,
       adminApiKey: needs.adminApiKey ? keptAdminKey(directory) : undefined,
+      secretKey: needs.secretKey ? keptSecretKey(directory) : undefined,
       announce: lock.announce,
       failed: failures.length === 0 ? new Promise(() => {}) : Promise.race(failures),
       stop,

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
+import { raw } from "@mikro-orm/postgresql";
 import type { Audit } from "../audit/audit.ts";
 import type { AuditTrail } from "../audit/trail.ts";
 import type { Postgres } from "../postgres/postgres.ts";
@@ -58,8 +59,9 @@ export interface ApiKeyRepository {
   find(apiKeyId: string): Promise<StoredApiKey | undefined>;
   /** The newest first, those after the cursor; at most `limit`. */
   list(userId: string, limit: number, after: string | undefined): Promise<StoredApiKey[]>;
+  /** The trail's resource becomes the new key. */
   create(key: NewApiKey, trail: AuditTrail): Promise<StoredApiKey>;
-  /** Makes the successor and ends the old one after the overlap; not if that is not alive. */
+  /** Makes the successor, which the trail then names, and ends the old one after the overlap; not if that is not alive. */
   rotate(
     apiKeyId: string,
     successor: NewApiKey,
@@ -99,6 +101,7 @@ export function createApiKeyRepository(postgres: Postgres, audit: Audit): ApiKey
         em.transactional(async (em) => {
           const row = em.create(ApiKeyEntity, toRow(key));
           await em.flush();
+          trail.resource = `api_key/${row.id}`;
           await audit.record(em, trail);
           return toStoredApiKey(row);
         }),
@@ -116,6 +119,7 @@ export function createApiKeyRepository(postgres: Postgres, audit: Audit): ApiKey
           if (ended.length === 0) return "not_alive";
           const row = em.create(ApiKeyEntity, toRow(successor));
           await em.flush();
+          trail.facts["successor"] = row.id;
           await audit.record(em, trail);
           return toStoredApiKey(row);
         }),
@@ -139,7 +143,8 @@ export function createApiKeyRepository(postgres: Postgres, audit: Audit): ApiKey
     block: (id, until, trail) =>
       postgres.work((em) =>
         em.transactional(async (em) => {
-          await em.nativeUpdate(ApiKeyEntity, { id }, { blockTime: until, updateTime: new Date() });
+          const updateTime = raw<Date>("now()");
+          await em.nativeUpdate(ApiKeyEntity, { id }, { blockTime: until, updateTime });
           await audit.record(em, trail);
         }),
       ),

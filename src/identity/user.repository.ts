@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
+import { raw } from "@mikro-orm/postgresql";
 import type { Audit } from "../audit/audit.ts";
 import type { AuditTrail } from "../audit/trail.ts";
 import { violatedConstraint } from "../postgres/failure.ts";
@@ -48,6 +49,7 @@ export interface UserRepository {
   findForSignIn(
     email: string,
   ): Promise<{ user: StoredUser; passwordHash: string | undefined } | undefined>;
+  /** The trail's resource becomes the new user. */
   create(user: NewUser, trail: AuditTrail): Promise<StoredUser | "email_taken">;
   /** Undefined: there is no such user. Disabling ends all sessions. */
   update(userId: string, changes: UserChanges, trail: AuditTrail): Promise<StoredUser | undefined>;
@@ -99,8 +101,8 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
               passwordHash: passwordHash ?? null,
             });
             await em.flush();
-            await audit.record(em, { ...trail, resource: `user/${row.id}` });
-            trail.isRecorded = true;
+            trail.resource = `user/${row.id}`;
+            await audit.record(em, trail);
             return toStoredUser(row);
           }),
         );
@@ -109,16 +111,21 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
         throw error;
       }
     },
-    update: (id, { isDisabled, ...changes }, trail) =>
+    update: (id, { displayName, role, isDisabled }, trail) =>
       postgres.work((em) =>
         em.transactional(async (em) => {
+          await em.nativeUpdate(
+            UserEntity,
+            { id },
+            {
+              ...(role !== undefined && { role }),
+              ...(displayName !== undefined && { displayName: toText(displayName) }),
+              ...(isDisabled !== undefined && { disabled: isDisabled }),
+              updateTime: raw<Date>("now()"),
+            },
+          );
           const row = await em.findOne(UserEntity, { id });
           if (row === null) return undefined;
-          if (changes.displayName !== undefined) row.displayName = toText(changes.displayName);
-          if (changes.role !== undefined) row.role = changes.role;
-          if (isDisabled !== undefined) row.disabled = isDisabled;
-          row.updateTime = new Date();
-          await em.flush();
           if (isDisabled) await em.execute(endSessions, [id]);
           await audit.record(em, trail);
           return toStoredUser(row);
@@ -127,7 +134,8 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
     setPassword: (id, passwordHash, trail) =>
       postgres.work((em) =>
         em.transactional(async (em) => {
-          await em.nativeUpdate(UserEntity, { id }, { passwordHash, updateTime: new Date() });
+          const updateTime = raw<Date>("now()");
+          await em.nativeUpdate(UserEntity, { id }, { passwordHash, updateTime });
           if (trail === undefined) return;
           await em.execute(endSessions, [id]);
           await audit.record(em, trail);
@@ -136,7 +144,8 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
     block: (id, until, trail) =>
       postgres.work((em) =>
         em.transactional(async (em) => {
-          await em.nativeUpdate(UserEntity, { id }, { blockTime: until, updateTime: new Date() });
+          const updateTime = raw<Date>("now()");
+          await em.nativeUpdate(UserEntity, { id }, { blockTime: until, updateTime });
           await audit.record(em, trail);
         }),
       ),

@@ -718,6 +718,7 @@ export declare const ConversationService: GenService<{
   /**
    * Streams a conversation as a file.
    * buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+   * buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
    *
    * @generated from rpc tribe.v1.ConversationService.ExportConversation
    */

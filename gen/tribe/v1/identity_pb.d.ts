@@ -1135,6 +1135,8 @@ export declare const IdentityService: GenService<{
   /**
    * Everything that is stored about a user, as JSON lines. Anybody else's needs
    * `users:read`.
+   * buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+   * buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
    *
    * @generated from rpc tribe.v1.IdentityService.ExportUserData
    */

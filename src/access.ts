@@ -1,0 +1,87 @@
+/** Who may do what, composed: the audit log, the settings and identity, over one pair of engines. */
+import { createAudit } from "./audit/audit.ts";
+import { createChanges } from "./changes.ts";
+import type { Config } from "./config.ts";
+import { createIdentity } from "./identity/identity.ts";
+import { rolePermissionsSetting } from "./identity/role-setting.ts";
+import { createKeyRing } from "./key-ring.ts";
+import type { Postgres } from "./postgres/postgres.ts";
+import type { Redis } from "./redis/redis.ts";
+import { createSettings } from "./settings/settings.ts";
+import { createSettingsService } from "./settings/settings.rpc.ts";
+import type { Logger } from "./telemetry/logger.ts";
+
+/** What it is composed of. */
+export interface AccessParts {
+  config: Pick<Config, "production" | "identity">;
+  /** The administrator's key, given or made. */
+  adminApiKey: string | undefined;
+  /** The server's secret, if Tribe made it itself. */
+  keptSecret: string | undefined;
+  postgres: Postgres;
+  redis: Redis | undefined;
+  logger: Logger;
+}
+
+/** Every setting there is. */
+export const settingDefinitions = [rolePermissionsSetting] as const;
+
+/** Composes it; nothing runs before `start`. */
+export function createAccess(parts: AccessParts) {
+  const { config, postgres, redis, logger } = parts;
+  const keyRing = createKeyRing(secretsOf(parts));
+  const changes = createChanges({ redis, logger });
+  const audit = createAudit({ postgres, keyRing, logger });
+  const settings = createSettings({
+    postgres,
+    audit,
+    changes,
+    definitions: settingDefinitions,
+    logger,
+  });
+  const identity = createIdentity({
+    ...config.identity,
+    adminApiKey: parts.adminApiKey,
+    environment: config.production ? "live" : "dev",
+    postgres,
+    audit,
+    settings,
+    changes,
+    keyRing,
+    logger,
+  });
+
+  return {
+    audit,
+    settings,
+    /** Between the outermost interceptor and those that limit. The first is the outermost. */
+    interceptors: [audit.interceptor, identity.interceptor],
+    identityService: identity.service,
+    adminService: { ...audit.service, ...createSettingsService(settings) },
+    async start(): Promise<void> {
+      changes.start();
+      await settings.start();
+      identity.start();
+      audit.start();
+    },
+    /** Stores what is still in memory; before the engines are closed. */
+    async close(): Promise<void> {
+      changes.close();
+      await identity.close();
+      await audit.close();
+    },
+  };
+}
+
+/** What API keys are hashed and the audit log is chained with, the newest first. */
+function secretsOf(parts: AccessParts): readonly [string, ...string[]] {
+  const [first, ...rest] = parts.config.identity.secretKeys;
+  if (first !== undefined) return [first, ...rest];
+  if (parts.keptSecret !== undefined) return [parts.keptSecret];
+  if (parts.adminApiKey === undefined)
+    throw new Error("neither SECRET_KEY nor ADMIN_API_KEY is set");
+  parts.logger.warn(
+    "SECRET_KEY is not set, so ADMIN_API_KEY is used: changing it ends all API keys",
+  );
+  return [parts.adminApiKey];
+}
