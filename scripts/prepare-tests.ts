@@ -16,7 +16,13 @@ function has(command: string, ...args: string[]): boolean {
   }
 }
 
-const hasRedis = () => has("redis-server", "--version") && has("redis-cli", "--version");
+/** Both programs, and of version 6.2 or newer. */
+function hasRedis(): boolean {
+  if (!has("redis-cli", "--version") || !has("redis-server", "--version")) return false;
+  const version = execFileSync("redis-server", ["--version"], { encoding: "utf8" });
+  const [major = 0, minor = 0] = /\bv=(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
+  return major > 6 || (major === 6 && minor >= 2);
+}
 
 function aptGet(...args: string[]) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };

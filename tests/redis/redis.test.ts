@@ -2,11 +2,13 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { waitUntil } from "../../src/embedded/process.ts";
 import type { RedisAddress } from "../../src/config.ts";
 import { createRedis, type Redis, type RedisOptions } from "../../src/redis/redis.ts";
-import { startRedis, type TestRedis } from "../support/redis.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
 
 const clients: Redis[] = [];
 afterEach(async () => {
@@ -128,6 +130,41 @@ it("signs in as the URL says", async () => {
   expect(await redis.command("", ["ACL", "WHOAMI"])).toBe("default");
   await redis.close();
   await server.stop();
+});
+
+it("speaks TLS to a server whose certificate is known, and to no other", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tribe-tls-"));
+  const { certificate, key } = makeCertificate();
+  writeFileSync(join(folder, "certificate"), certificate);
+  writeFileSync(join(folder, "key"), key);
+  const server = await startRedis({
+    "tls-cert-file": join(folder, "certificate"),
+    "tls-key-file": join(folder, "key"),
+    "tls-auth-clients": "no",
+    "tls-port": String(await freePort()),
+  });
+  const { "tls-port": port } = Object.fromEntries([
+    cli(server, "config", "get", "tls-port").split("\n"),
+  ]) as Record<string, string>;
+  const address = { kind: "standalone", url: `rediss://127.0.0.1:${port}` } as const;
+
+  const warnings: string[] = [];
+  const stranger = open({ address, warn: (message) => warnings.push(message) });
+  expect(await waitUntil(() => warnings.length > 0, 10_000)).toBe(true);
+  expect(warnings[0]).toContain("self-signed certificate");
+  expect(stranger.isReady()).toBe(false);
+
+  const known = getCACertificates("default");
+  setDefaultCACertificates([...known, certificate]);
+  try {
+    const redis = await connected(address);
+    expect(await redis.command("k", ["SET", "k", "v"])).toBe("OK");
+    await redis.close();
+  } finally {
+    setDefaultCACertificates(known);
+  }
+  await server.stop();
+  rmSync(folder, { recursive: true });
 });
 
 it("follows sentinels to the master, and to the next one", async () => {
