@@ -21,10 +21,11 @@ export function enumConstraints(desc: DescEnum, rules: JsonObject): Schema {
   const names = (numbers: Json | undefined): string[] =>
     [numbers ?? []].flat().map((number) => desc.value[Number(number)]?.name ?? String(number));
   const { const: only, in: some, notIn, example } = rules;
+  const refused = new Set(names(notIn));
+  const left = desc.values.map((value) => value.name).filter((name) => !refused.has(name));
   return {
     ...(only === undefined ? {} : { const: names([only])[0] ?? "" }),
-    ...(some === undefined ? {} : { enum: names(some) }),
-    ...(notIn === undefined ? {} : { not: { enum: names(notIn) } }),
+    ...(some === undefined && notIn === undefined ? {} : { enum: some ? names(some) : left }),
     ...(example === undefined ? {} : { examples: names(example) }),
   };
 }

@@ -34,8 +34,8 @@ export function successResponse(rule: RestRule, schemas: Schemas): Success {
   return {
     description: `${comment}\n\n${describeStream(method)}`,
     content: {
-      "application/x-ndjson": { schema: { anyOf: [schema, lastLine] } },
       "text/event-stream": { schema },
+      "application/x-ndjson": { schema: { anyOf: [schema, lastLine] } },
     },
   };
 }

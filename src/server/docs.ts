@@ -15,8 +15,7 @@ const documentFile = fileURLToPath(new URL("../../docs/openapi.json", import.met
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
-  // Swagger UI sets styles of elements.
-  "style-src 'self' 'unsafe-inline'",
+  "style-src 'self'",
   "img-src 'self' data:",
   "connect-src 'self'",
   "base-uri 'none'",

@@ -145,7 +145,7 @@ it.each<[string, Schema]>([
       maxProperties: 2,
     },
   ],
-  ["color", { $ref: "#/components/schemas/Color", not: { enum: ["COLOR_UNSPECIFIED"] } }],
+  ["color", { $ref: "#/components/schemas/Color", enum: ["COLOR_RED"] }],
   ["inner", { $ref: "#/components/schemas/Everything", deprecated: true }],
   ["that", { $ref: "#/components/schemas/Everything.Nested" }],
   ["maybe", { type: "string", minLength: 1 }],

@@ -40,6 +40,7 @@ test("lets the page run nothing but its own scripts", async () => {
   );
   expect(sources.get("default-src")).toBe("'none'");
   expect(sources.get("script-src")).toBe("'self'");
+  expect(sources.get("style-src")).toBe("'self'");
   expect(sources.get("connect-src")).toBe("'self'");
   expect(sources.get("frame-ancestors")).toBe("'none'");
   expect(await (await get("/docs")).text()).not.toMatch(/<script>|<script [^>]*>[^<]|\son\w+=/);
