@@ -1,8 +1,8 @@
 /**
  * Estimates how many tokens a provider will count, without its vocabulary: one
- * pass over the characters, about 7 µs a kilobyte. Against OpenAI's o200k_base
- * the estimate is 0.95 to 1.2 of the truth for prose, code, JSON and Markdown in
- * the larger languages, and up to 1.9 of it for scripts of which vocabularies
+ * pass over the characters, about 10 µs a kilobyte. Against OpenAI's o200k_base
+ * the estimate is 0.96 to 1.2 of the truth for prose, code, JSON and Markdown in
+ * the larger languages, and up to 1.6 of it for scripts of which vocabularies
  * differ most. Claude's newer vocabularies count up to a third more, so whoever
  * fills a context must keep a reserve.
  */

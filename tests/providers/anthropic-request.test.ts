@@ -1,41 +1,16 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createAnthropicProvider } from "../../src/providers/anthropic/anthropic-provider.ts";
 import type { ContentPart } from "../../src/providers/content.ts";
-import type { ClosableProvider, ModelRequest } from "../../src/providers/provider.ts";
-import { anthropicEvents } from "../support/provider-server/anthropic-wire.ts";
-import {
-  startProviderServer,
-  type ProviderServer,
-} from "../support/provider-server/provider-server.ts";
-import type { Reply } from "../support/provider-server/reply.ts";
-import { recordAnswer } from "../support/record-answer.ts";
+import type { ModelRequest } from "../../src/providers/provider.ts";
+import { connectProvider } from "../support/ask-provider.ts";
 
-let server: ProviderServer;
-let provider: ClosableProvider;
-beforeAll(async () => {
-  server = await startProviderServer();
-  provider = createAnthropicProvider({ apiKey: "sk-ant-test", baseUrl: server.url });
-});
-afterAll(async () => {
-  await provider.close();
-  await server.close();
-});
-afterEach(() => void server.requests.splice(0));
+const { ask } = connectProvider(
+  (server) => createAnthropicProvider({ apiKey: "sk-ant-test", baseUrl: server.url }),
+  "claude-sonnet-4-6",
+);
 
 const text = (value: string): ContentPart => ({ type: "text", text: value });
-const question: ModelRequest = {
-  model: "claude-sonnet-4-6",
-  messages: [{ role: "user", content: [text("Hello")] }],
-};
-const never = new AbortController().signal;
 const cached = { cache_control: { type: "ephemeral" } };
-
-async function ask(change: Partial<ModelRequest> = {}, ...script: Reply[]) {
-  server.script(...script);
-  const answer = recordAnswer();
-  const result = await provider.answer({ ...question, ...change }, answer, never);
-  return { answer, result, ...server.requests.at(-1) };
-}
 
 describe("what is sent", () => {
   test("a plain question, with the most tokens that the model can give", async () => {
@@ -76,7 +51,7 @@ describe("what is sent", () => {
         },
       ],
     });
-    expect(body?.["messages"]).toEqual([
+    expect(body["messages"]).toEqual([
       {
         role: "user",
         content: [
@@ -144,11 +119,11 @@ describe("what is sent", () => {
       ],
       toolChoice: { toolName: "g" },
     });
-    expect(body?.["tools"]).toEqual([
+    expect(body["tools"]).toEqual([
       { name: "f", input_schema: { type: "object", properties: {} } },
       { name: "g", input_schema: { type: "object", properties: {} }, ...cached },
     ]);
-    expect(body?.["tool_choice"]).toEqual({ type: "tool", name: "g" });
+    expect(body["tool_choice"]).toEqual({ type: "tool", name: "g" });
   });
 });
 
@@ -173,8 +148,8 @@ describe("thinking", () => {
     ["claude-opus-5-5", "medium", summarized, "medium"],
   ])("%s with effort %s", async (model, reasoningEffort, thinking, effort) => {
     const { body } = await ask({ model, ...(reasoningEffort && { reasoningEffort }) });
-    expect(body?.["thinking"]).toEqual(thinking);
-    expect(body?.["output_config"]).toEqual(effort && { effort });
+    expect(body["thinking"]).toEqual(thinking);
+    expect(body["output_config"]).toEqual(effort && { effort });
   });
 
   test("a budget stays below the most tokens", async () => {
@@ -183,7 +158,7 @@ describe("thinking", () => {
       reasoningEffort: "high",
       maxOutputTokens: 2000,
     });
-    expect(body?.["thinking"]).toEqual({ type: "enabled", budget_tokens: 1999 });
+    expect(body["thinking"]).toEqual({ type: "enabled", budget_tokens: 1999 });
   });
 
   test("a forced tool switches off what thinks by default", async () => {
@@ -216,7 +191,7 @@ describe("thinking", () => {
 
   test("goes back unchanged, without what is not Claude's own", async () => {
     const { body, headers } = await ask({ messages: thoughts });
-    expect(body?.["messages"]).toMatchObject([{}, { content: replayed }, {}]);
+    expect(body["messages"]).toMatchObject([{}, { content: replayed }, {}]);
     expect(headers).not.toHaveProperty("anthropic-beta");
   });
 
@@ -226,7 +201,7 @@ describe("thinking", () => {
       messages: [{}, { content: replayed }, {}],
       thinking: { ...summarized, block_binding: { prefix_mismatch_behavior: "drop_block" } },
     });
-    expect(headers?.["anthropic-beta"]).toBe("thinking-binding-controls-2026-08-01");
+    expect(headers["anthropic-beta"]).toBe("thinking-binding-controls-2026-08-01");
   });
 
   test("is left out where such a model does not think", async () => {
@@ -235,118 +210,10 @@ describe("thinking", () => {
       messages: thoughts,
       reasoningEffort: "none",
     });
-    expect(body?.["messages"]).toMatchObject([
+    expect(body["messages"]).toMatchObject([
       {},
       { content: [{ type: "text", text: "Two", ...cached }] },
       {},
     ]);
-  });
-});
-
-describe("what is read", () => {
-  const everything: Reply = {
-    reasoning: ["Let me ", "think 👋🏽"],
-    signature: "c2ln",
-    redacted: "ZW5j",
-    text: ["Grüße ", "aus ", "世界"],
-    toolCalls: [
-      { id: "toolu_1", name: "weather", arguments: ['{"city":', "", '"Rome"}'] },
-      { id: "toolu_2", name: "time", arguments: "" },
-    ],
-    model: "claude-sonnet-4-6-20260101",
-    usage: {
-      freshInputTokens: 10,
-      cachedInputTokens: 20,
-      cacheWriteTokens: 5,
-      outputTokens: 17,
-      reasoningTokens: 3,
-    },
-  };
-
-  test("thoughts, encrypted thoughts, text, parallel tool calls and usage", async () => {
-    const { answer, result } = await ask({}, everything);
-    expect(answer.deltas).toEqual([
-      { type: "reasoning", text: "Let me " },
-      { type: "reasoning", text: "think 👋🏽" },
-      { type: "reasoning", text: "", signature: "c2ln" },
-      { type: "reasoning", text: "", redacted: "ZW5j" },
-      { type: "text", text: "Grüße " },
-      { type: "text", text: "aus " },
-      { type: "text", text: "世界" },
-      { type: "tool_call", index: 0, toolCallId: "toolu_1", name: "weather", arguments: "" },
-      { type: "tool_call", index: 0, arguments: '{"city":' },
-      { type: "tool_call", index: 0, arguments: '"Rome"}' },
-      { type: "tool_call", index: 1, toolCallId: "toolu_2", name: "time", arguments: "" },
-      { type: "tool_call", index: 1, arguments: "{}" },
-    ]);
-    const input = { inputTokens: 35, cachedInputTokens: 20, cacheWriteTokens: 5 };
-    const usage = { ...input, outputTokens: 17, reasoningTokens: 3 };
-    expect(result).toEqual({
-      finishReason: "tool_calls",
-      model: "claude-sonnet-4-6-20260101",
-      usage,
-    });
-    // The input is known from the start, so that a broken answer can be billed.
-    expect(answer.usages).toMatchObject([{ ...input, outputTokens: 1 }, usage]);
-  });
-
-  test("usage of the end that repeats only what changed", async () => {
-    const start = {
-      type: "message_start",
-      message: { usage: { input_tokens: 4, cache_read_input_tokens: 6, output_tokens: 1 } },
-    };
-    const end = {
-      type: "message_delta",
-      delta: { stop_reason: "end_turn" },
-      usage: { output_tokens: 9 },
-    };
-    const { result } = await ask(
-      {},
-      {
-        raw: [start, end, { type: "message_stop" }].map((it) => `data: ${JSON.stringify(it)}\n\n`),
-      },
-    );
-    expect(result).toMatchObject({
-      model: "claude-sonnet-4-6",
-      usage: { inputTokens: 10, cachedInputTokens: 6, cacheWriteTokens: 0, outputTokens: 9 },
-    });
-  });
-
-  test("an answer without usage", async () => {
-    const { result } = await ask({}, { text: "Hi", usage: null });
-    expect(result.usage).toBeUndefined();
-  });
-
-  test.each<[string, string]>([
-    ["end_turn", "stop"],
-    ["stop_sequence", "stop"],
-    ["pause_turn", "stop"],
-    ["max_tokens", "length"],
-    ["model_context_window_exceeded", "length"],
-    ["tool_use", "tool_calls"],
-    ["refusal", "content_filter"],
-  ])("stop reason %s", async (wire, finishReason) => {
-    const { result } = await ask({}, { text: "x", finishReason: wire });
-    expect(result.finishReason).toBe(finishReason);
-  });
-
-  test("events that do not exist yet are passed over", async () => {
-    const events = anthropicEvents({ reply: { text: "Hi" }, model: "m", body: {} });
-    events.splice(2, 0, 'event: future\ndata: {"type":"future","x":1}\n\n');
-    const { answer } = await ask({}, { raw: events });
-    expect(answer.text).toBe("Hi");
-  });
-
-  test("the same answer wherever the bytes are cut", async () => {
-    const events = anthropicEvents({ reply: everything, model: "m", body: {} });
-    const bytes = Buffer.from(events.join(""));
-    const whole = (await ask({}, { raw: [bytes] })).answer;
-    expect(whole.text).toBe("Grüße aus 世界");
-    for (let at = 1; at < bytes.length; at += 29) {
-      const { answer } = await ask({}, { raw: [bytes.subarray(0, at), bytes.subarray(at)] });
-      expect(answer.deltas).toEqual(whole.deltas);
-    }
-    const { answer } = await ask({}, { raw: [bytes], bytesPerWrite: 1 });
-    expect(answer.deltas).toEqual(whole.deltas);
   });
 });
