@@ -46,8 +46,8 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
       const client = createClient({
         ...common,
         ...(address.kind === "standalone"
-          ? { url: address.url, socket: socketOptions }
-          : { socket: { ...socketOptions, path: address.path, tls: false } }),
+          ? { url: address.url, socket: socketOptions() }
+          : { socket: { ...socketOptions(), path: address.path, tls: false } }),
         commandOptions,
       }).on("error", onError);
       return {
@@ -101,16 +101,19 @@ export function reconnectDelayMs(failures: number): number {
   return Math.min(2000, 50 * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
 }
 
-const socketOptions = {
-  connectTimeout: connectTimeoutMs,
-  socketTimeout: silenceTimeoutMs,
-  reconnectStrategy: reconnectDelayMs,
-};
+/** New for every client: the client writes what it reads in the URL into the object it is given. */
+function socketOptions() {
+  return {
+    connectTimeout: connectTimeoutMs,
+    socketTimeout: silenceTimeoutMs,
+    reconnectStrategy: reconnectDelayMs,
+  };
+}
 
 function credentialOptions({ username, password, tls }: RedisCredentials) {
   return {
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    socket: tls ? { ...socketOptions, tls: true as const } : socketOptions,
+    socket: tls ? { ...socketOptions(), tls: true as const } : socketOptions(),
   };
 }
