@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { HttpError, invalidArgument } from "./errors.ts";
+import { HttpError, invalidArgument, quote } from "./errors.ts";
 
 /** A body larger than `maxBytes`, sent or decompressed. */
 export function tooLarge(maxBytes: number): HttpError {
@@ -97,7 +97,12 @@ function decompressorOf(encoding: string | undefined): Decompress | undefined {
   const name = encoding?.trim().toLowerCase() ?? "";
   if (name === "" || name === "identity") return undefined;
   const decompress = decompressors.get(name);
-  if (decompress !== undefined) return decompress;
-  const message = `content-encoding "${name}" is not supported: use gzip, br, or none`;
-  throw new HttpError(415, Code.InvalidArgument, message, { "accept-encoding": "gzip, br" });
+  if (decompress === undefined) throw unknownEncoding(name);
+  return decompress;
+}
+
+/** A content coding that is not understood: 415. */
+export function unknownEncoding(name: string): HttpError {
+  const message = `content-encoding ${quote(name)} is not supported: use gzip, br, or none`;
+  return new HttpError(415, Code.InvalidArgument, message, { "accept-encoding": "gzip, br" });
 }

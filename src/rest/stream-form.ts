@@ -25,7 +25,6 @@ export function streamForm(endpoint: Endpoint, accept: string | undefined): Stre
 
 /** Server-Sent Events only for those who name them, and not with less weight than NDJSON. */
 function prefersEvents(accept = ""): boolean {
-  if (!accept.includes("text/event-stream")) return false;
   let events = 0;
   let lines = 0;
   for (const range of accept.toLowerCase().split(",")) {

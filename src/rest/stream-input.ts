@@ -1,13 +1,13 @@
 /** The request messages of a client stream: lines of NDJSON, or chunks of raw bytes. */
 import type { Message } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip } from "node:zlib";
 import type { Call } from "./call.ts";
-import { HttpError, invalidArgument } from "./errors.ts";
+import { invalidArgument } from "./errors.ts";
 import { requireJson } from "./request-body.ts";
-import { hasBody, tooLarge } from "./request-bytes.ts";
+import { clientGone, hasBody, tooLarge, unknownEncoding } from "./request-bytes.ts";
 
 /**
  * Reads a client stream. Path and query are set in every message. A rule
@@ -25,7 +25,7 @@ export async function* readStream(call: Call, maxBytes: number): AsyncGenerator<
     return;
   }
   if (!endpoint.takesRawBody) requireJson(headers["content-type"]);
-  const bytes = decompressed(raw).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  const bytes = decompressed(raw);
   const pieces = endpoint.takesRawBody ? bytes : lines(bytes, maxBytes);
   let number = 0;
   for await (const piece of pieces) {
@@ -39,8 +39,11 @@ export async function* readStream(call: Call, maxBytes: number): AsyncGenerator<
 }
 
 function onLine(error: unknown, number: number): unknown {
-  if (error instanceof Error) error.message = `line ${number}: ${error.message}`;
-  return error;
+  if (!(error instanceof ConnectError)) return error;
+  const message = `line ${number}: ${error.rawMessage}`;
+  const named = new ConnectError(message, error.code, error.metadata, undefined, error.cause);
+  named.details = error.details;
+  return named;
 }
 
 /** Splits bytes at newlines; empty lines are passed over. */
@@ -72,18 +75,27 @@ function joined(pieces: Buffer[]): Buffer | undefined {
   return line.every((byte) => byte === 32 || byte === 9 || byte === 13) ? undefined : line;
 }
 
-function decompressed(raw: IncomingMessage): Readable {
-  const encoding = raw.headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
-  if (encoding === "identity" || encoding === "") return raw;
+/** The bytes of a request, decompressed. A reader that stops early leaves the request as it is. */
+async function* decompressed(raw: IncomingMessage): AsyncGenerator<Buffer> {
+  const encoding = raw.headers["content-encoding"]?.trim().toLowerCase() ?? "";
+  if (encoding === "" || encoding === "identity") {
+    yield* chunksOf(raw);
+    return;
+  }
   const decoder =
     encoding === "gzip" ? createGunzip() : encoding === "br" ? createBrotliDecompress() : undefined;
-  if (decoder === undefined) {
-    const message = `content-encoding "${encoding}" is not supported: use gzip, br, or none`;
-    throw new HttpError(415, Code.InvalidArgument, message, { "accept-encoding": "gzip, br" });
-  }
-  raw.on("error", () => decoder.destroy());
-  raw.on("close", () => {
-    if (!raw.readableEnded) decoder.destroy(invalidArgument("", "the body ends too early"));
+  if (decoder === undefined) throw unknownEncoding(encoding);
+  raw.once("close", () => {
+    if (!raw.readableEnded) decoder.destroy(clientGone());
   });
-  return raw.pipe(decoder);
+  try {
+    yield* chunksOf(raw.pipe(decoder));
+  } catch (error) {
+    if (error instanceof ConnectError) throw error;
+    throw invalidArgument("content-encoding", `the body is not valid ${encoding}`);
+  }
+}
+
+function chunksOf(stream: Readable): AsyncIterable<Buffer> {
+  return { [Symbol.asyncIterator]: () => stream.iterator({ destroyOnReturn: false }) };
 }

@@ -88,3 +88,16 @@ function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** Reads a response until `text` has come; fails if it ends before. */
+export async function readUntil(response: IncomingMessage, text: string): Promise<string> {
+  let received = "";
+  while (!received.includes(text)) {
+    const piece = response.read() as Buffer | null;
+    if (piece === null) {
+      if (response.readableEnded) throw new Error(`the response ended: ${received}`);
+      await once(response, "readable");
+    } else received += piece.toString();
+  }
+  return received;
+}
