@@ -9,11 +9,11 @@
 import type { ModelDelta } from "../providers/provider.ts";
 import type { Redis } from "../redis/redis.ts";
 
-/** How long pieces wait for company before they are written, milliseconds. */
-const batchMs = 50;
-/** How long a run can be followed after its last piece; longer than a run may live. */
+/** How long pieces wait for company before they are written, milliseconds. Most runs that nobody follows end before. */
+const batchMs = 200;
+/** How long a run can be followed after its first piece; longer than a run may live. */
 const expireSeconds = 20 * 60;
-/** The most batches that are kept; at 20 a second more than a run may last. */
+/** The most batches that are kept; at five a second more than a run may last. */
 const longestLog = 20_000;
 
 /** A piece and its place in the run. */
@@ -36,11 +36,16 @@ export interface RunLog {
 }
 
 export function createRunLog(redis: Redis): RunLog {
-  async function write(key: string, lastSequence: number, batch: ModelDelta[]): Promise<void> {
+  async function write(
+    key: string,
+    lastSequence: number,
+    batch: ModelDelta[],
+    first: boolean,
+  ): Promise<void> {
     const entry = ["e", JSON.stringify(batch)];
     const trim = ["MAXLEN", "~", String(longestLog)];
     await redis.command(key, ["XADD", key, ...trim, `0-${lastSequence}`, ...entry]);
-    await redis.command(key, ["EXPIRE", key, String(expireSeconds)]);
+    if (first) await redis.command(key, ["EXPIRE", key, String(expireSeconds)]);
   }
 
   return {
@@ -58,8 +63,9 @@ export function createRunLog(redis: Redis): RunLog {
         if (batch.length === 0 || broken) return;
         const pieces = batch;
         batch = [];
+        const first = !written;
         written = true;
-        write(key, lastSequence, pieces).catch(() => {
+        write(key, lastSequence, pieces, first).catch(() => {
           broken = true;
         });
       }
