@@ -1,12 +1,13 @@
 /**
  * Holds requests against the rules in their .proto files (buf.validate) before a
- * handler sees them. A SendMessageRequest costs about 5 µs.
+ * handler sees them.
  */
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { DomainError, type FieldViolation } from "../../errors.ts";
 import { jsonPath } from "./path.ts";
+import { surelyValid } from "./surely-valid.ts";
 import { textCheck } from "./text.ts";
 
 /**
@@ -19,6 +20,7 @@ export function createValidationInterceptor(messages: readonly DescMessage[] = [
   for (const message of messages) validator.validate(message, create(message));
 
   function validate(schema: DescMessage, message: Message): void {
+    if (surelyValid(schema)(message)) return;
     const badText = textCheck(schema)?.(message);
     if (badText) throw invalidFields([badText]);
     const result = validator.validate(schema, message);

@@ -110,6 +110,16 @@ function messageFieldCheck(message: DescMessage): ValueCheck | undefined {
 
 const nullCharacter = "\u0000";
 
+/** Whether PostgreSQL can store a text. */
+export function isStorableText(text: string): boolean {
+  return !text.includes(nullCharacter) && text.isWellFormed();
+}
+
+/** Whether PostgreSQL can store all keys and texts of a JSON value. */
+export function isStorableJson(value: unknown): boolean {
+  return jsonCheck(value) === undefined;
+}
+
 function stringCheck(value: unknown): BadText | undefined {
   if (typeof value !== "string" || value === "") return undefined;
   if (value.includes(nullCharacter)) {
