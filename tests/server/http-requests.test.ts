@@ -255,7 +255,7 @@ test.each<Refused>([
     init: {},
     status: 404,
     code: 5,
-    text: "there is no GET /nothing",
+    text: /no GET .*\/nothing/,
   },
   {
     name: "an RPC that does not exist",
@@ -263,7 +263,7 @@ test.each<Refused>([
     init: { method: "POST", headers: json, body: "{}" },
     status: 404,
     code: 5,
-    text: "there is no POST /tribe.v1.ChatService/Nothing",
+    text: /no POST .*ChatService\/Nothing/,
   },
   {
     name: "a method that an RPC does not take",
