@@ -52,11 +52,12 @@ function prettyStream(): DestinationStream {
   return PinoPretty({ translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname", sync: true });
 }
 
+/** Writes in bunches, without waiting; what is left is written when the process exits. */
 function bufferedOutput(): DestinationStream {
   return pino.destination({
     dest: 1,
     minLength: bufferBytes,
     periodicFlush: flushMs,
-    sync: true,
+    sync: false,
   });
 }

@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { expect, test } from "vitest";
 import { createLogger, type LoggerOptions } from "../../src/telemetry/logger.ts";
 
@@ -70,3 +71,24 @@ test("writes an error with its stack and its causes", () => {
   expect(err).toMatchObject({ type: "TypeError", message: "outer: inner" });
   expect(err?.stack).toContain("caused by: Error: inner");
 });
+
+test.each(["", "process.exit(3)", "throw new Error('x')"])(
+  "writes to standard output what was logged before the end: %s",
+  async (end) => {
+    const module = new URL("../../src/telemetry/logger.ts", import.meta.url);
+    const script = `import { createLogger } from "${module}";
+      const logger = createLogger({ pretty: false });
+      logger.info({ door: "rest" }, "first"); logger.error("last"); ${end}`;
+    const output = await new Promise<string>((resolve) => {
+      const { execPath } = process;
+      execFile(execPath, ["--input-type=module", "--eval", script], (_error, stdout) =>
+        resolve(stdout),
+      );
+    });
+    const lines = output.trim().split("\n");
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+      "first",
+      "last",
+    ]);
+  },
+);
