@@ -19,4 +19,4 @@ export { fastifyRest } from "./plugin.ts";
 export { requestEtag, responseEtag } from "./precondition.ts";
 export { hasBody, readBytes } from "./request-bytes.ts";
 export { collectRules, type RestRule, type RuleVariable } from "./rule.ts";
-export { httpStatusOf, type StatusJson } from "./status.ts";
+export { compileErrorWriter, httpStatusOf, type StatusJson } from "./status.ts";

@@ -19,8 +19,8 @@ import { collectMethods, type Routes } from "../rpc/invoke.ts";
 import { isUnaryType } from "./connect-request.ts";
 import { createConnectUnary } from "./connect-unary.ts";
 import { checkedEnvelopes, watchedResponse } from "./envelopes.ts";
-import { HttpError } from "./http-error.ts";
 import { readJson, readProtobuf } from "./read-message.ts";
+import { refusal } from "./refusal.ts";
 
 export interface ConnectOptions {
   routes: Routes;
@@ -56,7 +56,7 @@ export function addConnectRoutes(server: FastifyInstance, options: ConnectOption
     // Connect reads the body itself, within `readMaxBytes`.
     scope.addContentTypeParser(bodyOfRpc, (_request, _payload, done) => done(null));
     scope.addContentTypeParser("*", (_request, _payload, done) =>
-      done(new HttpError(415, `this RPC takes content-type ${acceptedTypes}`)),
+      done(refusal(415, `this RPC takes content-type ${acceptedTypes}`)),
     );
     const unary = new Map(
       collectMethods(options.routes, options.interceptors)
@@ -111,7 +111,7 @@ async function serve(
   });
   const response = await handler(universal);
   if (!response.body) {
-    if (response.status >= 400) throw refusal(response.status, handler, request);
+    if (response.status >= 400) throw whyRefused(response.status, handler, request);
   } else if (call.door === "grpc-web") {
     response.body = watchedResponse(response.body, (error) => {
       const rpc = `${handler.service.typeName}/${handler.method.name}`;
@@ -124,20 +124,20 @@ async function serve(
 }
 
 /** Why no protocol took the request. */
-function refusal(status: number, handler: UniversalHandler, request: FastifyRequest): HttpError {
+function whyRefused(status: number, handler: UniversalHandler, request: FastifyRequest): Error {
   switch (status) {
     case 405: {
       const allowed = handler.allowedMethods.join(", ");
-      return new HttpError(405, `this RPC takes ${allowed}, not ${request.method}`, {
+      return refusal(405, `this RPC takes ${allowed}, not ${request.method}`, {
         allow: allowed,
       });
     }
     case 415:
-      return new HttpError(415, `this RPC takes content-type ${acceptedTypes}`, {
+      return refusal(415, `this RPC takes content-type ${acceptedTypes}`, {
         "accept-post": acceptedTypes,
       });
     default:
-      return new HttpError(status, "this RPC cannot be called like this");
+      return refusal(status, "this RPC cannot be called like this");
   }
 }
 

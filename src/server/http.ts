@@ -6,15 +6,13 @@ import Fastify, {
   type FastifyReply,
   type FastifyRequest,
 } from "fastify";
-import type { Socket } from "node:net";
 import { acceptRequestId, type Call, createCall } from "../rpc/call.ts";
 import { type CallEntry, logRefusal } from "../rpc/calls.ts";
-import { toConnectError } from "../rpc/errors.ts";
 import type { Routes } from "../rpc/invoke.ts";
+import { createClientErrorHandler } from "./broken-requests.ts";
 import { addConnectRoutes } from "./connect.ts";
-import { errorFromHttpStatus, HttpError } from "./http-error.ts";
+import { errorResponse, refusal } from "./refusal.ts";
 import { addRestRoutes } from "./rest.ts";
-import { httpStatus, statusJson } from "./status-json.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -64,17 +62,17 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     return503OnClosing: false,
     genReqId: (request) => acceptRequestId(single(request.headers["x-request-id"])),
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply),
-    clientErrorHandler,
+    clientErrorHandler: createClientErrorHandler(log, maxHeaderBytes),
   });
   server.decorateRequest("call", null as unknown as Call);
   server.addHook("onRequest", (request, reply, done) => {
     begin(request, reply);
     done();
   });
-  server.setErrorHandler<FastifyError>((error, request, reply) => refuse(error, request, reply));
+  server.setErrorHandler((error, request, reply) => refuse(error, request, reply));
   server.setNotFoundHandler((request, reply) => {
     const path = pathOf(request);
-    return refuse(new HttpError(404, `${request.method} ${path} does not exist`), request, reply);
+    return refuse(refusal(404, `${request.method} ${path} does not exist`), request, reply);
   });
   addConnectRoutes(server, options);
   addRestRoutes(server, options);
@@ -94,65 +92,31 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   function logUnseen(request: FastifyRequest, reply: FastifyReply): void {
     const status = reply.raw.statusCode;
     const refused = reply.raw.writableFinished
-      ? errorFromHttpStatus(status, `HTTP ${status}`)
+      ? refusal(status, `HTTP ${status}`)
       : new ConnectError("the caller went away", Code.Canceled);
     const error = status < 400 && reply.raw.writableFinished ? undefined : refused;
     logRefusal(log, request.call, `${request.method} ${pathOf(request)}`, error);
   }
 
-  function refuse(reason: FastifyError | HttpError, request: FastifyRequest, reply: FastifyReply) {
+  function refuse(reason: unknown, request: FastifyRequest, reply: FastifyReply) {
     if (!request.call) begin(request, reply);
-    const { status, error } = describe(reason, options.maxMessageBytes);
-    const told = toConnectError(error, request.id);
-    if (reason instanceof HttpError) void reply.headers(reason.headers);
-    logRefusal(log, request.call, `${request.method} ${pathOf(request)}`, told);
-    return reply
-      .code(status ?? httpStatus(told.code))
-      .type("application/json; charset=utf-8")
-      .send(statusJson(told));
+    const { error, httpStatus, headers, body } = errorResponse(
+      ownWords(reason, options.maxMessageBytes),
+      request.id,
+    );
+    logRefusal(log, request.call, `${request.method} ${pathOf(request)}`, error);
+    return reply.code(httpStatus).headers(headers).type("application/json").send(body);
   }
   return server;
 }
 
-/** What is wrong, in the words of an RPC error, and its HTTP status if that says more. */
-function describe(
-  reason: FastifyError | HttpError,
-  maxMessageBytes: number,
-): { status?: number; error: unknown } {
-  if (reason instanceof HttpError) {
-    return { status: reason.status, error: errorFromHttpStatus(reason.status, reason.message) };
-  }
-  const status = reason.statusCode;
-  if (typeof reason.code !== "string" || !reason.code.startsWith("FST_") || !status) {
-    return { error: reason };
-  }
-  if (status === 413) {
-    const text = `the request is larger than ${maxMessageBytes} bytes; send less`;
-    return { status, error: errorFromHttpStatus(status, text) };
-  }
-  return { status, error: status < 500 ? errorFromHttpStatus(status, reason.message) : reason };
-}
-
-/** A request that is not HTTP, too slow or with too large headers: there is no reply object yet. */
-function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status =
-    { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ""] ?? 400;
-  const texts: Record<number, string> = {
-    400: "this is not a valid HTTP/1.1 request",
-    408: "the request took too long to arrive",
-    431: `the headers are larger than ${maxHeaderBytes} bytes`,
-  };
-  const requestId = acceptRequestId(undefined);
-  const text = texts[status] ?? "";
-  const body = statusJson(toConnectError(errorFromHttpStatus(status, text), requestId));
-  socket.end(
-    `HTTP/1.1 ${status} Refused\r\nconnection: close\r\nx-request-id: ${requestId}\r\n` +
-      `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+/** Fastify's own refusals in our words; whatever else failed is told as what it is. */
+function ownWords(reason: unknown, maxMessageBytes: number): unknown {
+  const { code, statusCode = 500, message } = reason as FastifyError;
+  if (typeof code !== "string" || !code.startsWith("FST_") || statusCode >= 500) return reason;
+  return statusCode === 413
+    ? refusal(statusCode, `the request is larger than ${maxMessageBytes} bytes; send less`)
+    : refusal(statusCode, message);
 }
 
 /** The path without its query, which may hold what nobody should read in a log. */
