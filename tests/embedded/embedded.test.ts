@@ -145,7 +145,8 @@ describe("the embedded servers", { timeout: 120_000 }, () => {
     // With their watchers stopped they cannot notice that we are gone.
     const watchers = pids.flatMap((pid) => processGroup(pid).filter((other) => other !== pid));
     expect(watchers.length).toBeGreaterThanOrEqual(pids.length);
-    for (const watcher of watchers) process.kill(watcher, "SIGKILL");
+    // The youngest first: when its parent ends, our end of the pipe is closed, and that it would notice.
+    for (const watcher of watchers.sort((a, b) => b - a)) process.kill(watcher, "SIGKILL");
     process.kill(killed.pid, "SIGKILL");
     await killed.exit;
     expect(pids.map(isAlive)).toEqual([true, true]);
