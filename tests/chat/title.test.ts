@@ -7,6 +7,7 @@ it.each([
   ["word ".repeat(40), `${"word ".repeat(14)}word…`],
   ["x".repeat(500), `${"x".repeat(79)}…`],
   ["😀".repeat(100), `${"😀".repeat(39)}…`],
+  [`a${" ".repeat(398)}😀`, "a"],
 ])("calls %j %j", (text, title) => {
   expect(titleOf([{ type: "text", text }])).toBe(title);
 });
