@@ -40,10 +40,11 @@ export function createAccess(parts: AccessParts) {
     logger,
   });
   const identity = createIdentity({
-    ...config.identity,
+    config: config.identity,
     adminApiKey: parts.adminApiKey,
     environment: config.production ? "live" : "dev",
     postgres,
+    redis,
     audit,
     settings,
     changes,
@@ -57,6 +58,8 @@ export function createAccess(parts: AccessParts) {
     /** Between the outermost interceptor and those that limit. The first is the outermost. */
     interceptors: [audit.interceptor, identity.interceptor],
     identityService: identity.service,
+    /** What others verify our tokens with. */
+    jwks: identity.jwks,
     adminService: { ...audit.service, ...createSettingsService(settings) },
     async start(): Promise<void> {
       changes.start();

@@ -22,6 +22,7 @@ import { createConfiguredModels } from "./providers/configured-models.ts";
 import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
 import { addDocsRoutes } from "./server/docs.ts";
+import { addJwksRoute } from "./server/jwks.ts";
 import { createServer } from "./server/server.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
@@ -158,7 +159,10 @@ async function assemble(
     grpcPort: config.grpc.port,
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
-    addRoutes: addDocsRoutes,
+    addRoutes(http) {
+      addDocsRoutes(http);
+      addJwksRoute(http, access.jwks);
+    },
   });
 
   return {

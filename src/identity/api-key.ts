@@ -18,8 +18,13 @@ export const apiKeyPattern: RegExp = /^trb_(?:live|dev)_[0-9A-Za-z]{49}$/;
 
 /** Makes a key. */
 export function makeApiKey(environment: KeyEnvironment): string {
-  const secret = toBase62(BigInt(`0x${randomBytes(32).toString("hex")}`), secretDigits);
-  const body = `trb_${environment}_${secret}`;
+  const body = `trb_${environment}_${randomDigits()}`;
+  return body + checksum(body);
+}
+
+/** Makes a refresh token, which secret scanners find as well: `trr_`. */
+export function makeRefreshToken(): string {
+  const body = `trr_${randomDigits()}`;
   return body + checksum(body);
 }
 
@@ -38,6 +43,10 @@ export function isWholeApiKey(credential: string): boolean {
 /** What a key is recognised by: its first characters, which leave 232 bits unknown. */
 export function apiKeyPrefix(key: string): string {
   return key.slice(0, key.lastIndexOf("_") + 5);
+}
+
+function randomDigits(): string {
+  return toBase62(BigInt(`0x${randomBytes(32).toString("hex")}`), secretDigits);
 }
 
 function checksum(body: string): string {

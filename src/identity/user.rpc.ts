@@ -24,8 +24,6 @@ export interface UserServiceParts {
   passwords: Passwords;
   roles(): RolePermissions;
   changes: Pick<Changes, "publish">;
-  /** Ends what sessions a user has outside of the database. */
-  endSessions(userId: string): Promise<void>;
 }
 
 /** How many users a page has unless told otherwise. */
@@ -97,7 +95,6 @@ export function createUserService(parts: UserServiceParts) {
       trail.subjectId = userId;
       const updated = await users.update(userId, userChanges, trail);
       if (updated === undefined) throw notFound("user", userId);
-      if (userChanges.isDisabled) await parts.endSessions(userId);
       changes.publish([`user:${userId}`]);
       return { user: toProtoUser(updated) };
     },

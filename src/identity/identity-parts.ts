@@ -1,0 +1,26 @@
+import type { Audit } from "../audit/audit.ts";
+import type { Changes } from "../changes.ts";
+import type { IdentityConfig } from "../config.ts";
+import type { KeyRing } from "../key-ring.ts";
+import type { Postgres } from "../postgres/postgres.ts";
+import type { Redis } from "../redis/redis.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { KeyEnvironment } from "./api-key.ts";
+
+/** What identity is made of. */
+export interface IdentityParts {
+  config: IdentityConfig;
+  /** The key of the first administrator, given or made. Undefined: nobody has one. */
+  adminApiKey: string | undefined;
+  /** Shows in the keys that are made here. */
+  environment: KeyEnvironment;
+  postgres: Postgres;
+  /** Undefined: cookies and failed sign-ins are remembered by this process alone. */
+  redis: Redis | undefined;
+  audit: Audit;
+  settings: Settings;
+  changes: Changes;
+  keyRing: KeyRing;
+  logger: Logger;
+}

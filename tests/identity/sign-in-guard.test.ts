@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import {
+  createMemoryGuardStore,
+  guardRules,
+  type GuardStore,
+  waitAfter,
+} from "../../src/identity/sign-in-guard.ts";
+import { createRedisGuardStore } from "../../src/identity/sign-in-guard.store.ts";
+import { createRedis, type Redis } from "../../src/redis/redis.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+
+let server: TestRedis;
+let redis: Redis;
+beforeAll(async () => {
+  server = await startRedis();
+  redis = createRedis({ address: { kind: "standalone", url: server.url } });
+  await vi.waitFor(() => redis.ping());
+});
+afterAll(async () => {
+  await redis.close();
+  await server.stop();
+});
+
+const stores: [string, () => GuardStore][] = [
+  ["this process", () => createMemoryGuardStore()],
+  ["Redis", () => createRedisGuardStore(redis)],
+];
+let count = 0;
+const subject = () => ({ rule: guardRules.pair, key: `pair:${(count += 1)}` });
+
+describe.each(stores)("counting in %s", (_, makeStore) => {
+  test("lets the free attempts through and then makes wait", async () => {
+    const store = makeStore();
+    const one = subject();
+    for (let attempt = 0; attempt < guardRules.pair.free; attempt += 1) {
+      expect(await store.attempt(one)).toBe(0);
+    }
+    expect(await store.attempt(one)).toBe(1);
+    expect(await store.attempt(subject())).toBe(0);
+  });
+
+  test("counts attempts that come at once", async () => {
+    const store = makeStore();
+    const one = subject();
+    const waits = await Promise.all(Array.from({ length: 40 }, () => store.attempt(one)));
+    expect(waits.filter((wait) => wait === 0).length).toBe(guardRules.pair.free);
+  });
+
+  test("forgives one attempt, or all", async () => {
+    const store = makeStore();
+    const one = subject();
+    for (let attempt = 0; attempt < guardRules.pair.free; attempt += 1) await store.attempt(one);
+    await store.forgive(one, false);
+    expect(await store.attempt(one)).toBe(0);
+    expect(await store.attempt(one)).toBeGreaterThan(0);
+    await store.forgive(one, true);
+    for (let attempt = 0; attempt < guardRules.pair.free; attempt += 1) {
+      expect(await store.attempt(one)).toBe(0);
+    }
+  });
+});
+
+test("each attempt doubles the wait, up to the longest", () => {
+  const waits = Array.from({ length: 16 }, (_, attempts) => waitAfter(guardRules.pair, attempts));
+  expect(waits).toEqual([0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900]);
+});
+
+test("while Redis is away, this process counts by itself", async () => {
+  const lost = createRedis({ address: { kind: "standalone", url: "redis://127.0.0.1:9" } });
+  const store = createRedisGuardStore(lost);
+  const one = subject();
+  for (let attempt = 0; attempt < guardRules.pair.free; attempt += 1) await store.attempt(one);
+  expect(await store.attempt(one)).toBe(1);
+  await store.forgive(one, true);
+  expect(await store.attempt(one)).toBe(0);
+  await lost.close();
+});
