@@ -34,7 +34,7 @@ export interface LiveRun {
   emit(event: RunEvent): void;
   /** The last event, once it happened. */
   readonly ended: Promise<RunEvent & { type: "completed" | "failed" }>;
-  /** The events after `afterSequence`, then those to come, up to the last one. */
+  /** The events after `afterSequence`, then those to come, up to the last one, which everybody gets. */
   follow(afterSequence: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
 }
 
@@ -85,6 +85,8 @@ export function createLiveRun(
       try {
         let next = Math.max(0, afterSequence - before);
         for (;;) {
+          // The last event is told even to who has had it: a stream without one was cut.
+          if (over) next = Math.min(next, events.length - 1);
           while (next < events.length) {
             if (signal.aborted) return;
             yield events[next++]!;

@@ -122,6 +122,17 @@ describe("a stream", () => {
   });
 });
 
+describe("ResumeRun", () => {
+  it("tells the end of a run also to who has had it", async () => {
+    const events = await collect(clients.chat.streamMessage(hello));
+    const runId = runIdOf(events);
+    for (const afterSequence of [events.at(-1)!.sequence, 999n]) {
+      const again = await collect(clients.chat.resumeRun({ runId, afterSequence }));
+      expect(again.map(({ event }) => event)).toEqual([events.at(-1)!.event]);
+    }
+  });
+});
+
 describe("CancelRun", () => {
   it("stops the provider call and keeps what had arrived", async () => {
     provider.script({ text: words, hang: 5 });

@@ -1324,7 +1324,8 @@ export declare const ChatService: GenService<{
     output: typeof StreamMessageResponseSchema;
   },
   /**
-   * Gives the events of a run after `after_sequence`, then follows it live.
+   * Gives the events of a run after `after_sequence`, then follows it live. The
+   * last event is given also to a caller who has had it.
    * After the log expired it is rebuilt from the stored message.
    *
    * @generated from rpc tribe.v1.ChatService.ResumeRun
