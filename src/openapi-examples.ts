@@ -31,6 +31,7 @@ export const examples: Readonly<Record<string, JsonObject>> = {
     email: "someone@example.com",
     password: "correct horse battery staple",
   },
+  "tribe.v1.IdentityService.SignOut": { everywhere: true },
   "tribe.v1.IdentityService.CreateApiKey": { name: "Nightly import" },
   "tribe.v1.IdentityService.RotateApiKey": { overlap: "3600s" },
   "tribe.v1.IdentityService.CreateUser": {
