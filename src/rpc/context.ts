@@ -10,7 +10,6 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import { callKey, createCall } from "./call.ts";
 
 /** What a door knows of a call. */
 export interface CallInit {
@@ -23,7 +22,7 @@ export interface CallInit {
   requestSignal?: AbortSignal;
   /** The deadline, in milliseconds from now. */
   timeoutMs?: number;
-  /** For interceptors and handlers. A door that has a `Call` (call.ts) already puts it here. */
+  /** For interceptors and handlers; Tribe's doors put their `Call` (call.ts) here. */
   contextValues?: ContextValues;
 }
 
@@ -38,12 +37,8 @@ const callIsOver = new ConnectError("the call is over", Code.Canceled);
 const deadlineExceeded = new ConnectError("the operation timed out", Code.DeadlineExceeded);
 
 export function createCallContext(method: DescMethod, init: CallInit): CallContext {
-  const { requestSignal, timeoutMs, requestHeader } = init;
+  const { requestSignal, timeoutMs } = init;
   const controller = new AbortController();
-  const values = init.contextValues ?? createContextValues();
-  if (!values.get(callKey)) {
-    values.set(callKey, createCall(init.protocolName, requestHeader.get("x-request-id")));
-  }
   const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
   let timer: NodeJS.Timeout | undefined;
 
@@ -66,10 +61,10 @@ export function createCallContext(method: DescMethod, init: CallInit): CallConte
     protocolName: init.protocolName,
     requestMethod: init.requestMethod,
     url: init.url,
-    requestHeader,
+    requestHeader: init.requestHeader,
     responseHeader: new Headers(),
     responseTrailer: new Headers(),
-    values,
+    values: init.contextValues ?? createContextValues(),
     signal: controller.signal,
     timeoutMs: () => (deadline === undefined ? undefined : deadline - Date.now()),
     abort,

@@ -85,7 +85,10 @@ function invocable(spec: MethodImplSpec, interceptors: Interceptor[]): Invocable
     createContext: (init) => createCallContext(method, init),
     async invokeUnary(message, context) {
       if (spec.kind !== "unary") throw new TypeError(`${method.name} is not unary`);
-      const request = { ...requestOf(context, method), stream: false, message } as UnaryRequest;
+      if (interceptors.length === 0) {
+        return create(method.output, await spec.impl(message, context));
+      }
+      const request = requestOf(context, method, false, message) as UnaryRequest;
       const response = (await invoke(request)) as UnaryResponse;
       replaceHeaders(context.responseHeader, response.header);
       replaceHeaders(context.responseTrailer, response.trailer);
@@ -99,8 +102,8 @@ function invocable(spec: MethodImplSpec, interceptors: Interceptor[]): Invocable
         });
       }
       return deferred(async () => {
-        const request = { ...requestOf(context, method), stream: true, message: messages };
-        const response = (await invoke(request as StreamRequest)) as StreamResponse;
+        const request = requestOf(context, method, true, messages) as StreamRequest;
+        const response = (await invoke(request)) as StreamResponse;
         replaceHeaders(context.responseHeader, response.header);
         if (response.trailer === context.responseTrailer) return response.message;
         return followed(response.message, () =>
@@ -111,9 +114,11 @@ function invocable(spec: MethodImplSpec, interceptors: Interceptor[]): Invocable
   };
 }
 
-function requestOf(context: HandlerContext, method: DescMethod) {
+function requestOf(context: HandlerContext, method: DescMethod, stream: boolean, message: unknown) {
   context.values.set(contextKey, context);
   return {
+    stream,
+    message,
     method,
     service: method.parent,
     requestMethod: context.requestMethod,
