@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { CallContext } from "../rpc/invoke.ts";
+import type { CallContext, CallInit } from "../rpc/invoke.ts";
 import { timeoutOf } from "./deadline.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { isHttpError } from "./errors.ts";
@@ -48,14 +48,15 @@ export function openContext(call: Call, { settings }: Serving): CallContext {
   const asked = timeoutOf(raw.headers) ?? settings.defaultTimeoutMs;
   const timeoutMs = asked === undefined ? undefined : Math.min(asked, settings.maxTimeoutMs);
   const contextValues = settings.contextValues?.(request);
-  const context = endpoint.invocable.createContext({
+  const init: CallInit = {
     protocolName: "rest",
     requestMethod: request.method,
     url: `${request.protocol}://${request.host}${raw.url ?? ""}`,
     requestHeader: headersOf(raw),
-    ...(timeoutMs === undefined ? undefined : { timeoutMs }),
-    ...(contextValues === undefined ? undefined : { contextValues }),
-  });
+  };
+  if (timeoutMs !== undefined) init.timeoutMs = timeoutMs;
+  if (contextValues !== undefined) init.contextValues = contextValues;
+  const context = endpoint.invocable.createContext(init);
   if (reply.raw.destroyed) context.abort(callIsOver);
   else reply.raw.once("close", () => context.abort(callIsOver));
   return context;

@@ -15,9 +15,10 @@ export function serveUnary(call: Call, serving: Serving): void {
     begin(call, noBytes, serving);
     return;
   }
-  readBytes(raw, raw.headers, serving.settings.maxRequestBytes)
-    .then((bytes) => begin(call, bytes, serving))
-    .catch((error: unknown) => fail(error, call, serving));
+  readBytes(raw, raw.headers, serving.settings.maxRequestBytes).then(
+    (bytes) => begin(call, bytes, serving),
+    (error: unknown) => fail(error, call, serving),
+  );
 }
 
 function begin(call: Call, bytes: Buffer, serving: Serving): void {
@@ -42,9 +43,10 @@ function invoke(message: Message, call: Call, serving: Serving): void {
   const answer = call.endpoint.invocable.invokeUnary(message, context);
   // Whoever listens to the signal inside of the call goes first.
   if (context.timeoutMs() !== undefined) giveUpOnAbort(call, context, serving);
-  answer
-    .then((response) => succeed(response, context, call, serving))
-    .catch((error: unknown) => fail(error, call, serving, context));
+  answer.then(
+    (response) => succeed(response, context, call, serving),
+    (error: unknown) => fail(error, call, serving, context),
+  );
 }
 
 /** Answers at the deadline, also if the handler goes on. */
@@ -59,9 +61,13 @@ function giveUpOnAbort(call: Call, context: CallContext, serving: Serving): void
 
 function succeed(message: Message, context: CallContext, call: Call, serving: Serving): void {
   if (call.reply.sent) return;
-  copyHeaders(context.responseHeader, call.reply);
-  copyHeaders(context.responseTrailer, call.reply);
-  sendMessage(message, call, serving);
+  try {
+    copyHeaders(context.responseHeader, call.reply);
+    copyHeaders(context.responseTrailer, call.reply);
+    sendMessage(message, call, serving);
+  } catch (error) {
+    fail(error, call, serving);
+  }
 }
 
 function fail(error: unknown, call: Call, serving: Serving, context?: CallContext): void {
