@@ -20,3 +20,4 @@ if (!existsSync(`${here}/node_modules/@portkey-ai/gateway`)) {
 }
 // Everything but the measured services lives on core 1, and whatever this starts inherits it.
 run("taskset", ["-c", "1", process.execPath, `${here}/run.ts`, ...commandLine]);
+run("taskset", ["-c", "0", process.execPath, `${here}/access.ts`]);
