@@ -1,14 +1,17 @@
 /** Who may do what, composed: the audit log, the settings and identity, over one pair of engines. */
+import { exportAuditData } from "./audit/audit-data.repository.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createChanges } from "./changes.ts";
 import type { Config } from "./config.ts";
 import { createIdentity } from "./identity/identity.ts";
+import type { PersonalData } from "./identity/personal-data.ts";
 import { rolePermissionsSetting } from "./identity/role-setting.ts";
 import { createKeyRing } from "./key-ring.ts";
 import type { Postgres } from "./postgres/postgres.ts";
 import type { Redis } from "./redis/redis.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
+import { exportUsage } from "./usage/personal-data.repository.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What it is composed of. */
@@ -20,6 +23,8 @@ export interface AccessParts {
   keptSecret: string | undefined;
   postgres: Postgres;
   redis: Redis | undefined;
+  /** What other rooms keep of users. */
+  personalData: readonly PersonalData[];
   logger: Logger;
 }
 
@@ -49,6 +54,11 @@ export function createAccess(parts: AccessParts) {
     settings,
     changes,
     keyRing,
+    personalData: [
+      ...parts.personalData,
+      { export: (userId) => exportUsage(postgres, userId), erase: async () => {} },
+      { export: (userId) => exportAuditData(postgres, userId), erase: async () => {} },
+    ],
     logger,
   });
 

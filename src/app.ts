@@ -121,6 +121,7 @@ async function assemble(
     keptSecret: embedded?.secretKey,
     postgres,
     redis,
+    personalData: [conversations.personalData],
     logger,
   });
 

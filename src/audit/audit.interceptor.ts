@@ -36,9 +36,25 @@ export function createAuditInterceptor({ write, logger }: AuditInterceptorParts)
     contextValues.set(trailKey, trail);
     try {
       const response = await next(request);
+      if (response.stream) return { ...response, message: followed(response.message, trail) };
       if (!trail.isRecorded) await write(trail, "ok");
-      if (!response.stream) return response;
-      return { ...response, message: followed(response.message, trail, refusals.note) };
+      return response;
+    } catch (error) {
+      await refusals.note(trail, outcomeOf(error));
+      throw error;
+    }
+  }
+
+  /** A handler begins with the first message: that is not sent before the event is written. */
+  async function* followed<T>(messages: AsyncIterable<T>, trail: AuditTrail): AsyncIterable<T> {
+    try {
+      let isWritten = false;
+      for await (const message of messages) {
+        if (!isWritten) await write(trail, "ok");
+        isWritten = true;
+        yield message;
+      }
+      if (!isWritten) await write(trail, "ok");
     } catch (error) {
       await refusals.note(trail, outcomeOf(error));
       throw error;
@@ -47,20 +63,6 @@ export function createAuditInterceptor({ write, logger }: AuditInterceptorParts)
 
   return (next) => (request) =>
     policyOf(request.method).audited ? audited(next, request) : next(request);
-}
-
-/** Leaves a second event when a stream that began well ends in an error. */
-async function* followed<T>(
-  messages: AsyncIterable<T>,
-  trail: AuditTrail,
-  note: (trail: AuditTrail, outcome: string) => Promise<void>,
-): AsyncIterable<T> {
-  try {
-    yield* messages;
-  } catch (error) {
-    await note(trail, outcomeOf(error));
-    throw error;
-  }
 }
 
 function outcomeOf(error: unknown): string {

@@ -7,6 +7,7 @@ import type { Redis } from "../redis/redis.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { KeyEnvironment } from "./api-key.ts";
+import type { PersonalData } from "./personal-data.ts";
 
 /** What identity is made of. */
 export interface IdentityParts {
@@ -22,5 +23,7 @@ export interface IdentityParts {
   settings: Settings;
   changes: Changes;
   keyRing: KeyRing;
+  /** What other rooms keep of users. */
+  personalData: readonly PersonalData[];
   logger: Logger;
 }

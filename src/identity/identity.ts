@@ -10,6 +10,10 @@ import { createForeignTokens } from "./foreign-token.ts";
 import type { IdentityParts } from "./identity-parts.ts";
 import { createKeyCredential, hashApiKey } from "./key-credential.ts";
 import { createKeyUses } from "./key-uses.ts";
+import { createPasswordService } from "./password.rpc.ts";
+import { createPersonalDataService } from "./personal-data.ts";
+import { createIdentityData } from "./personal-data.repository.ts";
+import { createPersonalDataRpc } from "./personal-data.rpc.ts";
 import { createPasswords } from "./password.ts";
 import { createPolicyInterceptor } from "./policy.interceptor.ts";
 import { createPrincipalCache } from "./principal-cache.ts";
@@ -76,6 +80,12 @@ export function createIdentity(parts: IdentityParts) {
     onKeyUse: uses.note,
   });
 
+  const personalData = createPersonalDataService({
+    users,
+    rooms: [createIdentityData(postgres), ...parts.personalData],
+    changes,
+  });
+
   return {
     /** Behind the one that audits and before those that limit. */
     interceptor: createPolicyInterceptor(authenticate),
@@ -90,6 +100,8 @@ export function createIdentity(parts: IdentityParts) {
       }),
       ...createUserService({ users, passwords, roles, changes }),
       ...createSessionService({ sessions, users, originRules }),
+      ...createPasswordService({ users, passwords, sessions, roles, changes }),
+      ...createPersonalDataRpc({ personalData, users, roles }),
     },
     /** What others verify our tokens with. */
     jwks: signingKeys.jwks,

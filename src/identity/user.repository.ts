@@ -55,6 +55,8 @@ export interface UserRepository {
   update(userId: string, changes: UserChanges, trail: AuditTrail): Promise<StoredUser | undefined>;
   /** Sets the hash of the password. With a trail it is a new password, which ends all sessions. */
   setPassword(userId: string, passwordHash: string, trail: AuditTrail | undefined): Promise<void>;
+  /** Ends all that a user may do, before they are erased. */
+  disable(userId: string): Promise<void>;
   /** Refuses a user until then. */
   block(userId: string, until: Date, trail: AuditTrail): Promise<void>;
   /**
@@ -141,6 +143,13 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
           await audit.record(em, trail);
         }),
       ),
+    disable: (id) =>
+      postgres.work(async (em) => {
+        await em.execute("update users set disabled = true, update_time = now() where id = ?", [
+          id,
+        ]);
+        await em.execute(endSessions, [id]);
+      }),
     block: (id, until, trail) =>
       postgres.work((em) =>
         em.transactional(async (em) => {
