@@ -44,6 +44,7 @@ export const examples: Readonly<Record<string, JsonObject>> = {
     user: { displayName: "Someone else" },
     updateMask: "displayName",
   },
+  "tribe.v1.IdentityService.SetPassword": { newPassword: "another horse battery staple" },
   "tribe.v1.UsageService.GetUsage": {
     startTime: "2026-01-01T00:00:00Z",
     groupBy: ["USAGE_GROUP_DAY", "USAGE_GROUP_MODEL"],

@@ -41,7 +41,10 @@ export interface AuditRepository {
   insert(em: Transaction, trail: AuditTrail, outcome: string): Promise<void>;
   /** The newest first, those before the sequence; at most `limit`. */
   list(filter: AuditFilter, limit: number, before: number | undefined): Promise<StoredAuditEvent[]>;
-  /** Erases what is personal in the events of a user, in the caller's transaction. */
+  /**
+   * Erases what is personal in the events of a user, in the caller's transaction: in what was
+   * done to them, and from where they did something to others.
+   */
   eraseDetails(em: Transaction, userId: string): Promise<void>;
   /** Erases what is personal in the events before a time. Returns in how many. */
   expireDetails(em: Transaction, before: Date): Promise<number>;
@@ -87,7 +90,12 @@ export function createAuditRepository(postgres: Postgres): AuditRepository {
       return rows.map(([json]) => toStoredEvent(JSON.parse(json) as EventRow));
     },
     async eraseDetails(em, userId) {
-      await em.execute("delete from audit_details where user_id = ?", [userId]);
+      await em.execute(
+        `delete from audit_details where user_id = ? or event_id in (
+           select id from audit_events where user_id = ?
+         )`,
+        [userId, userId],
+      );
     },
     async expireDetails(em, before) {
       const rows = await em.execute<unknown[]>(

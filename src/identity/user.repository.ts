@@ -162,8 +162,9 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
       postgres.work((em) =>
         em.transactional(async (em) => {
           await em.nativeDelete(UserEntity, { id });
-          await audit.eraseDetails(em, id);
           await audit.record(em, trail);
+          // Last: whoever erases themselves leaves no address either.
+          await audit.eraseDetails(em, id);
         }),
       ),
   };

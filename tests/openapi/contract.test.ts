@@ -16,8 +16,23 @@ const known: Known = new Map();
 let app: TestApp;
 beforeAll(async () => {
   app = await startApp();
+  known.set("userId", await createUser());
 });
 afterAll(() => app.close());
+
+/**
+ * Whom the examples are about. Not the administrator who calls: that one has no password to set
+ * and cannot be erased.
+ */
+async function createUser(): Promise<string> {
+  const response = await fetch(`${app.baseUrl}/api/v1/users`, {
+    method: "POST",
+    headers: { ...bearer(), "content-type": "application/json" },
+    body: JSON.stringify({ email: "subject@example.com", role: "ROLE_USER" }),
+  });
+  const { user } = (await response.json()) as { user: { userId: string } };
+  return user.userId;
+}
 
 /** What is wrong with an answer, by the document. */
 async function faultsOf(place: PlacedOperation, response: Response): Promise<string[]> {
