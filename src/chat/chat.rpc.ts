@@ -103,7 +103,7 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
 
 function noteResult(
   context: HandlerContext,
-  { conversationId, assistantMessage }: TurnResult,
+  { conversationId, assistantMessage, attempts = 1 }: TurnResult,
 ): void {
   const { answer } = assistantMessage;
   addCallFacts(context.values, {
@@ -114,6 +114,7 @@ function noteResult(
       outputTokens: answer.usage.outputTokens,
     }),
     ...(answer?.costMicros !== undefined && { costMicros: Number(answer.costMicros) }),
+    ...(attempts > 1 && { attempts }),
   });
 }
 

@@ -5,8 +5,8 @@ import type { ContentPart } from "../providers/content.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelRequest, TokenUsage } from "../providers/provider.ts";
 import { estimateContentTokens } from "../providers/tokens.ts";
-import { costMicros } from "../usage/cost.ts";
 import { createAnswer } from "./answer.ts";
+import { createAnswerAccount } from "./answer-account.ts";
 import type { LiveRun, StopReason } from "./run.ts";
 import { settlePatiently } from "./settle.ts";
 import type { TurnRequest } from "./turn-request.ts";
@@ -47,9 +47,9 @@ export function createGenerate({ models, repository, onFailure }: GenerationPart
     });
 
     const answer = createAnswer();
-    let knownUsage: TokenUsage | undefined;
+    const account = createAnswerAccount(choice);
     let failure: { status: "failed" | StopReason; error: DomainError } | undefined;
-    let outcome: Pick<TurnSettlement, "finishReason" | "model" | "provider">;
+    let finishReason: TurnSettlement["finishReason"];
     try {
       const result = await models.answer(
         choice,
@@ -59,33 +59,24 @@ export function createGenerate({ models, repository, onFailure }: GenerationPart
             answer.add(delta);
             run.emit(delta);
           },
-          usage(usage) {
-            knownUsage = usage;
-          },
+          usage: account.usage,
+          asked: account.asked,
+          spent: account.spent,
         },
         run.signal,
       );
-      knownUsage = result.usage ?? knownUsage;
-      outcome = {
-        finishReason: result.finishReason,
-        model: choice.model,
-        provider: result.provider,
-      };
+      if (result.usage) account.usage(result.usage);
+      finishReason = result.finishReason;
     } catch (error) {
       failure = explain(run, error);
       onFailure(failure.error, run.runId);
-      outcome = {
-        finishReason: failure.status === "cancelled" ? "cancelled" : "error",
-        model: choice.model,
-        provider: choice.provider,
-      };
+      finishReason = failure.status === "cancelled" ? "cancelled" : "error";
     }
 
     const content = failure ? answer.partialContent() : answer.content();
     const tokens = estimateContentTokens(content);
-    const usage = knownUsage ?? estimatedUsage(input, content, tokens);
     const settlement: TurnSettlement = {
-      ...outcome,
+      ...account.bill(() => estimatedUsage(input, content, tokens)),
       runId: input.runId,
       conversationId: input.opened.conversationId,
       userId: input.caller.userId,
@@ -96,9 +87,7 @@ export function createGenerate({ models, repository, onFailure }: GenerationPart
       status: failure?.status ?? "completed",
       content,
       tokens,
-      usage,
-      costMicros: costMicros(choice.price, usage),
-      priceVersion: choice.priceVersion,
+      finishReason,
       errorReason: failure?.error.reason,
       errorMessage: failure?.error.message,
     };
@@ -109,6 +98,7 @@ export function createGenerate({ models, repository, onFailure }: GenerationPart
       userMessage,
       cached: false,
       assistantMessage: storedAnswer(settlement, settled.time),
+      attempts: account.attempts,
     };
     if (settled.error) {
       onFailure(settled.error, run.runId);

@@ -8,4 +8,6 @@ export interface TurnResult {
   assistantMessage: StoredMessage;
   /** Whether a stored answer was given instead of asking a provider. */
   cached: boolean;
+  /** How many deployments were asked. Unset when told from storage. */
+  attempts?: number;
 }

@@ -3,7 +3,8 @@ import { invalidField } from "../errors.ts";
 import { DEMO_MODEL } from "./built-in-catalog.ts";
 import type { Catalog, CatalogModel, Deployment, Price } from "./catalog.ts";
 import { checkCapabilities } from "./check-capabilities.ts";
-import type { ModelRequest, ModelResult, ModelSink, Provider } from "./provider.ts";
+import type { Answerer, AnswerSink, ModelAnswer } from "./model-answer.ts";
+import type { ModelRequest, Provider } from "./provider.ts";
 import { answerInTime, DEFAULT_TIMEOUTS, type ProviderTimeouts } from "./timeouts.ts";
 
 /** A model that can be asked, as ListModels tells of it. */
@@ -26,29 +27,16 @@ export interface ModelInfo {
   price: Price | undefined;
 }
 
-/** A model that was resolved for one turn. */
-export interface ModelChoice {
-  /** What callers call it. */
-  readonly model: string;
-  /** Who is asked first. */
-  readonly provider: string;
+/** A model that was resolved for one turn; as an Answerer, who is asked first. */
+export interface ModelChoice extends Answerer {
   /** What that provider calls it; goes into ModelRequest.model. */
   readonly upstreamModel: string;
   /** Undefined: not known. */
   readonly contextTokens: number | undefined;
   /** Undefined: not known. */
   readonly maxOutputTokens: number | undefined;
-  /** Undefined: not known. */
-  readonly price: Price | undefined;
-  /** Which price list `price` is from. */
-  readonly priceVersion: string;
   /** What the catalogue says of it. */
   readonly entry: CatalogModel;
-}
-
-/** How an answer ended, and who gave it. */
-export interface ModelAnswer extends ModelResult {
-  provider: string;
 }
 
 export interface Models {
@@ -71,7 +59,7 @@ export interface Models {
   answer(
     choice: ModelChoice,
     request: ModelRequest,
-    sink: ModelSink,
+    sink: AnswerSink,
     signal: AbortSignal,
   ): Promise<ModelAnswer>;
 }
@@ -106,6 +94,7 @@ export function createModels(options: ModelsOptions): Models {
     return {
       model: entry.model,
       provider: deployment.provider,
+      deployment: `${entry.model}/${deployment.provider}`,
       upstreamModel: deployment.model,
       contextTokens: entry.contextTokens,
       maxOutputTokens: entry.maxOutputTokens,
@@ -165,6 +154,7 @@ export function createModels(options: ModelsOptions): Models {
       const provider = providers.get(choice.provider);
       if (provider === undefined) throw new TypeError(`${choice.provider} is not configured`);
       const { firstTokenMs = timeouts.firstTokenMs } = choice.entry;
+      sink.asked?.(choice);
       const result = await answerInTime(
         provider,
         upstreamRequest(choice, request),
@@ -172,7 +162,17 @@ export function createModels(options: ModelsOptions): Models {
         signal,
         firstTokenMs > timeouts.firstTokenMs ? { ...timeouts, firstTokenMs } : timeouts,
       );
-      return { ...result, provider: provider.name };
+      const { model, deployment, price, priceVersion } = choice;
+      return {
+        model,
+        provider: provider.name,
+        deployment,
+        price,
+        priceVersion,
+        finishReason: result.finishReason,
+        usage: result.usage,
+        upstreamModel: result.model,
+      };
     },
   };
 }

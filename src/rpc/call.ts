@@ -18,6 +18,8 @@ export interface CallFacts {
   outputTokens?: number;
   costMicros?: number;
   cached?: boolean;
+  /** How many deployments were asked; set when more than one. */
+  attempts?: number;
 }
 
 /** One request, from its headers to its log line. */

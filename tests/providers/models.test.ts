@@ -147,7 +147,14 @@ describe("answering", () => {
       new AbortController().signal,
     );
     expect(answer.text).toBe("Good day");
-    expect(result).toMatchObject({ provider: "openai", model: "plain-2026", finishReason: "stop" });
+    expect(result).toMatchObject({
+      model: "plain",
+      provider: "openai",
+      deployment: "plain/openai",
+      upstreamModel: "plain-2026",
+      priceVersion: "test-1",
+      finishReason: "stop",
+    });
     expect(server.requests.at(-1)?.body).toMatchObject({ model: "plain-upstream" });
   });
 

@@ -1,0 +1,70 @@
+import type { Answerer, AnswerSink } from "../providers/model-answer.ts";
+import type { TokenUsage } from "../providers/provider.ts";
+import { costMicros } from "../usage/cost.ts";
+
+/** What a run is billed: who answered, all tokens of all attempts, each at its own price. */
+export interface AnswerBill {
+  model: string;
+  provider: string;
+  usage: TokenUsage;
+  /** Undefined when a price is not known. */
+  costMicros: bigint | undefined;
+  /** Which price list the answer's price is from. */
+  priceVersion: string;
+}
+
+/** Keeps account of an answer while it is made. */
+export interface AnswerAccount extends Required<Omit<AnswerSink, "delta">> {
+  /** How many have been asked. */
+  readonly attempts: number;
+  /** The bill. `estimate` stands in when the provider of the answer did not tell its usage. */
+  bill(estimate: () => TokenUsage): AnswerBill;
+}
+
+/** `first` is billed when nobody could be asked. */
+export function createAnswerAccount(first: Answerer): AnswerAccount {
+  let answerer = first;
+  let known: TokenUsage | undefined;
+  let attempts = 0;
+  // Almost every answer needs one attempt.
+  let earlier: { answerer: Answerer; usage: TokenUsage }[] | undefined;
+
+  return {
+    get attempts() {
+      return attempts;
+    },
+    asked(next) {
+      answerer = next;
+      known = undefined;
+      attempts += 1;
+    },
+    usage(usage) {
+      known = usage;
+    },
+    spent(by, usage) {
+      (earlier ??= []).push({ answerer: by, usage });
+    },
+    bill(estimate) {
+      const { model, provider, price, priceVersion } = answerer;
+      const bill = { model, provider, priceVersion };
+      let usage = known ?? estimate();
+      let cost = costMicros(price, usage);
+      for (const attempt of earlier ?? []) {
+        const more = costMicros(attempt.answerer.price, attempt.usage);
+        cost = cost === undefined || more === undefined ? undefined : cost + more;
+        usage = sum(usage, attempt.usage);
+      }
+      return { ...bill, usage, costMicros: cost };
+    },
+  };
+}
+
+function sum(one: TokenUsage, other: TokenUsage): TokenUsage {
+  return {
+    inputTokens: one.inputTokens + other.inputTokens,
+    cachedInputTokens: one.cachedInputTokens + other.cachedInputTokens,
+    cacheWriteTokens: one.cacheWriteTokens + other.cacheWriteTokens,
+    outputTokens: one.outputTokens + other.outputTokens,
+    reasoningTokens: one.reasoningTokens + other.reasoningTokens,
+  };
+}

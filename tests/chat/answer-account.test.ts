@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { createAnswerAccount } from "../../src/chat/answer-account.ts";
+import type { Price } from "../../src/providers/catalog.ts";
+import type { Answerer } from "../../src/providers/model-answer.ts";
+import type { TokenUsage } from "../../src/providers/provider.ts";
+
+function priceOf(dollars: bigint): Price {
+  const micros = dollars * 1_000_000n;
+  return {
+    inputMicros: micros,
+    cachedInputMicros: micros,
+    cacheWriteMicros: micros,
+    outputMicros: micros,
+  };
+}
+function answererOf(model: string, price: Price | undefined): Answerer {
+  return { model, provider: "openai", deployment: `${model}/openai`, price, priceVersion: model };
+}
+function tokens(inputTokens: number, outputTokens: number): TokenUsage {
+  return {
+    inputTokens,
+    cachedInputTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens,
+    reasoningTokens: 0,
+  };
+}
+const cheap = answererOf("cheap", priceOf(1n));
+const dear = answererOf("dear", priceOf(10n));
+const estimate = () => tokens(7, 7);
+
+describe("the account of an answer", () => {
+  it("bills who answered, at that price", () => {
+    const account = createAnswerAccount(cheap);
+    account.asked(cheap);
+    account.asked(dear);
+    account.usage(tokens(100, 10));
+    expect(account.attempts).toBe(2);
+    expect(account.bill(estimate)).toEqual({
+      model: "dear",
+      provider: "openai",
+      priceVersion: "dear",
+      usage: tokens(100, 10),
+      costMicros: 1100n,
+    });
+  });
+
+  it("adds what failed attempts had spent, each at its own price", () => {
+    const account = createAnswerAccount(cheap);
+    account.asked(cheap);
+    account.usage(tokens(50, 1));
+    account.spent(cheap, tokens(50, 1));
+    account.asked(dear);
+    account.usage(tokens(100, 10));
+    expect(account.bill(estimate)).toMatchObject({
+      model: "dear",
+      usage: tokens(150, 11),
+      costMicros: 51n + 1100n,
+    });
+  });
+
+  it("estimates what the provider did not tell, never from an earlier attempt", () => {
+    const account = createAnswerAccount(cheap);
+    account.asked(cheap);
+    account.usage(tokens(50, 1));
+    account.asked(dear);
+    expect(account.bill(estimate)).toMatchObject({ usage: tokens(7, 7), costMicros: 140n });
+  });
+
+  it("has no cost when any price is not known", () => {
+    const account = createAnswerAccount(answererOf("unknown", undefined));
+    expect(account.bill(estimate)).toMatchObject({ model: "unknown", costMicros: undefined });
+    account.asked(dear);
+    account.spent(answererOf("unknown", undefined), tokens(1, 1));
+    expect(account.bill(estimate)).toMatchObject({ model: "dear", costMicros: undefined });
+  });
+});
