@@ -5,17 +5,19 @@ import { createMemoryGuardStore, forgetSeconds, type GuardStore } from "./sign-i
 
 /**
  * KEYS[1] the subject; ARGV: free attempts, longest wait in seconds, seconds until it is
- * forgotten. Gives how many seconds to wait. The same sum as `waitAfter`.
+ * forgotten. Gives how many seconds to wait. The same sum as `waitAfter`, in milliseconds: a
+ * second that is counted from its end on would be none.
  */
 const attemptScript = defineScript(`
-local time = tonumber(redis.call('TIME')[1])
+local clock = redis.call('TIME')
+local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local open = tonumber(redis.call('HGET', KEYS[1], 'open') or '0')
-if open > time then return open - time end
+if open > time then return math.ceil((open - time) / 1000) end
 local attempts = redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 local free = tonumber(ARGV[1])
 if attempts >= free then
   local wait = math.min(tonumber(ARGV[2]), 2 ^ math.min(attempts - free, 30))
-  redis.call('HSET', KEYS[1], 'open', time + wait)
+  redis.call('HSET', KEYS[1], 'open', time + wait * 1000)
 end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 0
@@ -31,37 +33,39 @@ end
 return 0
 `);
 
-/** Counts in Redis, for all processes; in this one alone while Redis is away. */
+/**
+ * Counts in Redis, for all processes, and beside it in this one, which is asked alone while Redis
+ * is away: whoever has used up the attempts gets no new ones by that.
+ */
 export function createRedisGuardStore(redis: Redis): GuardStore {
-  const fallback = createMemoryGuardStore();
+  const own = createMemoryGuardStore();
   const keyOf = (key: string) => `tribe:sign-in:${key}`;
-
-  async function orFallback<T>(ask: () => Promise<T>, instead: () => Promise<T>): Promise<T> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (error instanceof DomainError && error.code === "UNAVAILABLE") return instead();
-      throw error;
-    }
-  }
   return {
-    attempt: (subject) =>
-      orFallback(
-        () => {
-          const { free, longestSeconds } = subject.rule;
-          const args = [String(free), String(longestSeconds), String(forgetSeconds)];
-          return runScript<number>(redis, attemptScript, [keyOf(subject.key)], args);
-        },
-        () => fallback.attempt(subject),
-      ),
-    forgive: (subject, all) =>
-      orFallback(
-        async () => {
-          const key = keyOf(subject.key);
-          if (all) await redis.command(key, ["DEL", key]);
-          else await runScript(redis, forgiveScript, [key]);
-        },
-        () => fallback.forgive(subject, all),
-      ),
+    async attempt(subject) {
+      const { free, longestSeconds } = subject.rule;
+      const ownWait = await own.attempt(subject);
+      const args = [String(free), String(longestSeconds), String(forgetSeconds)];
+      try {
+        return await runScript<number>(redis, attemptScript, [keyOf(subject.key)], args);
+      } catch (error) {
+        return unlessAway(error, ownWait);
+      }
+    },
+    async forgive(subject, all) {
+      await own.forgive(subject, all);
+      const key = keyOf(subject.key);
+      try {
+        if (all) await redis.command(key, ["DEL", key]);
+        else await runScript(redis, forgiveScript, [key]);
+      } catch (error) {
+        unlessAway(error, undefined);
+      }
+    },
   };
+}
+
+/** The value, if Redis is away; any other error is thrown. */
+function unlessAway<T>(error: unknown, value: T): T {
+  if (error instanceof DomainError && error.code === "UNAVAILABLE") return value;
+  throw error;
 }

@@ -75,3 +75,28 @@ test("while Redis is away, this process counts by itself", async () => {
   expect(await store.attempt(one)).toBe(0);
   await lost.close();
 });
+
+test("whoever has used up the attempts gets no new ones when Redis goes away", async () => {
+  const other = await startRedis();
+  const client = createRedis({ address: { kind: "standalone", url: other.url } });
+  await vi.waitFor(() => client.ping());
+  const store = createRedisGuardStore(client);
+  const one = subject();
+  for (let attempt = 0; attempt < guardRules.pair.free; attempt += 1) await store.attempt(one);
+  await other.stop();
+  await vi.waitFor(() => expect(client.isReady()).toBe(false));
+  expect(await store.attempt(one)).toBe(1);
+  await client.close();
+});
+
+test("a wait in Redis is as long as it says, whenever within a second it begins", async () => {
+  const store = createRedisGuardStore(redis);
+  const one = subject();
+  for (let attempt = 1; attempt < guardRules.pair.free; attempt += 1) await store.attempt(one);
+  const [seconds, microseconds] = await redis.command<[string, string]>("time", ["TIME"]);
+  await store.attempt(one);
+  const key = `tribe:sign-in:${one.key}`;
+  const open = Number(await redis.command<string>(key, ["HGET", key, "open"]));
+  const attemptTime = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+  expect(open - attemptTime).toBeGreaterThanOrEqual(1000);
+});
