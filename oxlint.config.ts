@@ -5,7 +5,16 @@ import { defineConfig } from "oxlint";
  * main -> app -> server -> { rpc, rest, openapi, capabilities }
  *   -> { providers, limits, postgres, redis, telemetry, embedded } -> { config, errors, gen }.
  */
-const capabilities = ["chat", "conversations", "identity", "usage", "settings", "audit", "health"];
+const capabilities = [
+  "chat",
+  "conversations",
+  "identity",
+  "usage",
+  "settings",
+  "audit",
+  "health",
+  "anomalies",
+];
 const infrastructure = ["providers", "limits", "postgres", "redis", "telemetry", "embedded"];
 const doors = ["rpc", "rest", "openapi"];
 

@@ -6,6 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import { randomBytes, randomUUID } from "node:crypto";
 import { ChatService, SendMessageRequestSchema } from "../gen/tribe/v1/chat_pb.js";
+import { createKeyAddresses } from "../src/anomalies/key-addresses.ts";
 import { createAuditInterceptor } from "../src/audit/audit.interceptor.ts";
 import { makeApiKey } from "../src/identity/api-key.ts";
 import { createAuthenticator } from "../src/identity/authenticator.ts";
@@ -42,7 +43,7 @@ async function measure(makeCredential: () => string): Promise<number> {
   });
   const logger = createLogger({ level: "silent" });
   const audit = createAuditInterceptor({ write: async () => {}, logger });
-  const policy = createPolicyInterceptor(authenticate);
+  const policy = createPolicyInterceptor(authenticate, createKeyAddresses().note);
   const message = create(SendMessageRequestSchema, {});
   const response = Promise.resolve({} as never);
   const handle = () => response;
@@ -57,7 +58,7 @@ async function measure(makeCredential: () => string): Promise<number> {
       stream: false,
       message,
       header: headers[index % credentials],
-      contextValues: contextValues.set(callKey, createCall("bench", "request-1")),
+      contextValues: contextValues.set(callKey, createCall("bench", "request-1", "192.0.2.1")),
     }) as never;
 
   async function cpu(run: typeof guarded): Promise<number> {

@@ -1,8 +1,14 @@
 /** Who may do what, composed: the audit log, the settings and identity, over one pair of engines. */
+import { createAnomalies } from "./anomalies/anomalies.ts";
+import { anomalySettings } from "./anomalies/anomaly-settings.ts";
+import { createMemorySightings } from "./anomalies/sightings.ts";
+import { createRedisSightings } from "./anomalies/sightings.store.ts";
+import { findUnusualSpend } from "./anomalies/spend.repository.ts";
 import { exportAuditData } from "./audit/audit-data.repository.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createChanges } from "./changes.ts";
 import type { Config } from "./config.ts";
+import { createDuty } from "./duty.ts";
 import { createIdentity } from "./identity/identity.ts";
 import type { PersonalData } from "./identity/personal-data.ts";
 import { rolePermissionsSetting } from "./identity/role-setting.ts";
@@ -12,6 +18,7 @@ import type { Redis } from "./redis/redis.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
 import { exportUsage } from "./usage/personal-data.repository.ts";
+import type { Counters } from "./telemetry/counters.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What it is composed of. */
@@ -23,13 +30,17 @@ export interface AccessParts {
   keptSecret: string | undefined;
   postgres: Postgres;
   redis: Redis | undefined;
+  counters: Counters;
   /** What other rooms keep of users. */
   personalData: readonly PersonalData[];
   logger: Logger;
 }
 
+/** Between two looks at what everybody spent. */
+const spendCheckMs = 300_000;
+
 /** Every setting there is. */
-export const settingDefinitions = [rolePermissionsSetting] as const;
+export const settingDefinitions = [rolePermissionsSetting, ...anomalySettings] as const;
 
 /** Composes it; nothing runs before `start`. */
 export function createAccess(parts: AccessParts) {
@@ -44,7 +55,22 @@ export function createAccess(parts: AccessParts) {
     definitions: settingDefinitions,
     logger,
   });
-  const identity = createIdentity({
+  const anomalies = createAnomalies({
+    sightings: redis === undefined ? createMemorySightings() : createRedisSightings(redis),
+    findUnusualSpend: (factor, leastMicros) => findUnusualSpend(postgres, factor, leastMicros),
+    blocks: {
+      user: (...block) => identity.blocks.user(...block),
+      key: (...block) => identity.blocks.key(...block),
+      account: (...block) => identity.blocks.account(...block),
+      address: (...block) => identity.blocks.address(...block),
+    },
+    audit,
+    settings,
+    keyRing,
+    counters: parts.counters,
+    logger,
+  });
+  const identity: ReturnType<typeof createIdentity> = createIdentity({
     config: config.identity,
     adminApiKey: parts.adminApiKey,
     environment: config.production ? "live" : "dev",
@@ -54,6 +80,7 @@ export function createAccess(parts: AccessParts) {
     settings,
     changes,
     keyRing,
+    watch: anomalies,
     personalData: [
       ...parts.personalData,
       { export: (userId) => exportUsage(postgres, userId), erase: async () => {} },
@@ -61,6 +88,16 @@ export function createAccess(parts: AccessParts) {
     ],
     logger,
   });
+
+  const duties = [
+    createDuty({
+      name: "spend",
+      everyMs: spendCheckMs,
+      work: anomalies.checkSpend,
+      postgres,
+      logger,
+    }),
+  ];
 
   return {
     audit,
@@ -76,10 +113,14 @@ export function createAccess(parts: AccessParts) {
       await settings.start();
       identity.start();
       audit.start();
+      anomalies.start();
+      for (const duty of duties) duty.start();
     },
     /** Stores what is still in memory; before the engines are closed. */
     async close(): Promise<void> {
       changes.close();
+      await Promise.all(duties.map((duty) => duty.close()));
+      await anomalies.close();
       await identity.close();
       await audit.close();
     },

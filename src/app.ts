@@ -24,6 +24,7 @@ import type { Routes } from "./rpc/invoke.ts";
 import { addDocsRoutes } from "./server/docs.ts";
 import { addJwksRoute } from "./server/jwks.ts";
 import { createServer } from "./server/server.ts";
+import { createCounters } from "./telemetry/counters.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What Tribe is called in health answers: the version of its package. */
@@ -115,12 +116,14 @@ async function assemble(
   const chat = createChat(postgres, redis, models, logger);
   const conversations = createConversations(postgres, logger);
   requirePolicies(services, allPermissions);
+  const counters = createCounters();
   const access = createAccess({
     config,
     adminApiKey: config.identity.adminApiKey ?? embedded?.adminApiKey,
     keptSecret: embedded?.secretKey,
     postgres,
     redis,
+    counters,
     personalData: [conversations.personalData],
     logger,
   });

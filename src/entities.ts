@@ -14,6 +14,7 @@ import { SecretEntity } from "./identity/secret.entity.ts";
 import { RefreshTokenEntity, SessionEntity } from "./identity/session.entity.ts";
 import { SigningKeyEntity } from "./identity/signing-key.entity.ts";
 import { UserEntity } from "./identity/user.entity.ts";
+import { LeaseEntity } from "./postgres/lease.entity.ts";
 import { SettingEntity } from "./settings/setting.entity.ts";
 import { UsageEntity } from "./usage/usage.entity.ts";
 
@@ -33,6 +34,7 @@ export const entities = [
   RunEntity,
   UsageEntity,
   SettingEntity,
+  LeaseEntity,
   AuditEventEntity,
   AuditDetailsEntity,
   AuditPendingEntity,

@@ -23,6 +23,8 @@ export interface StoredApiKey {
   lastUsedTime: Date | undefined;
   createTime: Date;
   revokeTime: Date | undefined;
+  /** Refused until then. */
+  blockTime: Date | undefined;
 }
 
 /** What is decided about a new key. */
@@ -175,6 +177,7 @@ function toStoredApiKey(row: ApiKey): StoredApiKey {
     lastUsedTime: row.lastUsedTime ?? undefined,
     createTime: row.createTime,
     revokeTime: row.revokeTime ?? undefined,
+    blockTime: row.blockTime ?? undefined,
   };
 }
 

@@ -15,6 +15,7 @@ import type { ApiKeyRepository, StoredApiKey } from "./api-key.repository.ts";
 import { type Caller, type CallerLimits, requireCaller } from "./caller.ts";
 import { requireAll, targetUserId } from "./grants.ts";
 import { isIdCursor } from "./id-cursor.ts";
+import { blockExpireTime } from "./user.rpc.ts";
 import { allPermissions, type RoleName, type RolePermissions } from "./roles.ts";
 
 /** What the API key part of IdentityService is made of. */
@@ -153,6 +154,7 @@ export function toProtoApiKey(stored: StoredApiKey): ApiKey {
     ...(expireTime && { expireTime: timestampFromDate(expireTime) }),
     ...(lastUsedTime && { lastUsedTime: timestampFromDate(lastUsedTime) }),
     ...(revokeTime && { revokeTime: timestampFromDate(revokeTime) }),
+    ...blockExpireTime(stored.blockTime),
     ...(Object.keys(limits).length > 0 && {
       limits: {
         $typeName: "tribe.v1.KeyLimits",

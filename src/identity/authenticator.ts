@@ -65,9 +65,7 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticate {
       if (principal === undefined) throw unauthenticated("the credential is not valid");
       return use(cache.remember(digest, principal, epoch), Date.now());
     } catch (error) {
-      if (error instanceof DomainError && error.code === "UNAUTHENTICATED") {
-        refused.set(digest, { error, epoch });
-      }
+      if (error instanceof DomainError && isFinal(error)) refused.set(digest, { error, epoch });
       throw error;
     }
   }
@@ -100,6 +98,12 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticate {
     if (refusal?.epoch === cache.epoch()) throw refusal.error;
     return lookUpOnce(credential, digest);
   };
+}
+
+/** Whether asking again gives the same answer; of a block, for as long as refusals are kept. */
+function isFinal({ code, reason, retryAfterSeconds = 0 }: DomainError): boolean {
+  if (code === "UNAUTHENTICATED") return retryAfterSeconds === 0;
+  return reason === "TEMPORARILY_BLOCKED" && retryAfterSeconds * 1000 > refusalLifetimeMs;
 }
 
 /** Compared and kept instead of the credential: how long that takes tells nothing about it. */

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify, type RemoteJWKSet } from "jose";
 import type { IdentityConfig } from "../config.ts";
-import { unauthenticated, unavailable } from "../errors.ts";
+import { DomainError, unauthenticated, unavailable } from "../errors.ts";
 import { tokenRefusal } from "./access-token.ts";
 import { blockedUntil } from "./credential.ts";
 import type { ForeignIdentityRepository } from "./foreign-identity.repository.ts";
@@ -34,6 +34,8 @@ const algorithms = [
 /** Clocks of two houses differ. */
 const clockToleranceSeconds = 5;
 const fetchTimeoutMs = 5000;
+/** Between two looks at the keys of the issuer, whoever sends tokens of unknown ones. */
+const cooldownSeconds = 5;
 
 /** Takes tokens of one OpenID issuer, whose keys are found by discovery. */
 export function createForeignTokens(parts: ForeignTokensParts): ForeignTokens {
@@ -97,6 +99,15 @@ async function verify(
     if (isAway || isFetchFailure(error)) {
       throw unavailable("ISSUER_UNAVAILABLE", "the issuer of the token does not answer", error);
     }
+    // Perhaps the issuer has a new key, which is not asked for all the time: say when to try again.
+    if (error instanceof errors.JWKSNoMatchingKey) {
+      throw new DomainError(
+        "UNAUTHENTICATED",
+        "UNAUTHENTICATED",
+        "the token's key is none of the issuer's, as far as is known",
+        { retryAfterSeconds: cooldownSeconds },
+      );
+    }
     throw tokenRefusal(error);
   }
 }
@@ -121,7 +132,10 @@ async function discover(issuer: string): Promise<RemoteJWKSet> {
   }
   const jwksUrl = URL.parse(String(document.jwks_uri));
   if (jwksUrl === null) throw new Error(`${url} names no jwks_uri`);
-  return createRemoteJWKSet(jwksUrl, { timeoutDuration: fetchTimeoutMs, cooldownDuration: 5000 });
+  return createRemoteJWKSet(jwksUrl, {
+    timeoutDuration: fetchTimeoutMs,
+    cooldownDuration: cooldownSeconds * 1000,
+  });
 }
 
 /** The strongest comes first: whoever has several roles has this one. */

@@ -8,6 +8,7 @@ import type { Settings } from "../settings/settings.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { KeyEnvironment } from "./api-key.ts";
 import type { PersonalData } from "./personal-data.ts";
+import type { SignInFailure } from "./sessions.ts";
 
 /** What identity is made of. */
 export interface IdentityParts {
@@ -23,6 +24,11 @@ export interface IdentityParts {
   settings: Settings;
   changes: Changes;
   keyRing: KeyRing;
+  /** Told of what may be unusual; costs the caller next to nothing. */
+  watch: {
+    failedSignIn(failure: SignInFailure): void;
+    keyUse(apiKeyId: string, userId: string, address: string): void;
+  };
   /** What other rooms keep of users. */
   personalData: readonly PersonalData[];
   logger: Logger;

@@ -2,6 +2,7 @@ import { administratorId } from "./administrator.ts";
 import { createApiKeyRepository } from "./api-key.repository.ts";
 import { createApiKeyService } from "./api-key.rpc.ts";
 import { createAuthenticator } from "./authenticator.ts";
+import { createBlocks } from "./blocks.ts";
 import type { Caller } from "./caller.ts";
 import { createChangedSubjects } from "./changed-subjects.repository.ts";
 import { createCookieCredential } from "./cookie-credential.ts";
@@ -22,6 +23,7 @@ import { type RolePermissions, toRolePermissions } from "./roles.ts";
 import { createSessionParts } from "./session-parts.ts";
 import { createSessionService } from "./session.rpc.ts";
 import { createTokenCredential } from "./token-credential.ts";
+import { createUnblockService } from "./unblock.rpc.ts";
 import { createUserRepository } from "./user.repository.ts";
 import { createUserService } from "./user.rpc.ts";
 
@@ -37,7 +39,7 @@ export function createIdentity(parts: IdentityParts) {
   const passwords = createPasswords(config.passwordWork);
   const cache = createPrincipalCache(maxPrincipals);
   const uses = createKeyUses({ touch: apiKeys.touch, logger });
-  const { repository, browserSessions, signingKeys, sessions, tokens, cleaner } =
+  const { repository, browserSessions, signingKeys, sessions, tokens, cleaner, guard } =
     createSessionParts({ ...parts, users, passwords });
 
   let rolePermissions: RolePermissions;
@@ -88,7 +90,7 @@ export function createIdentity(parts: IdentityParts) {
 
   return {
     /** Behind the one that audits and before those that limit. */
-    interceptor: createPolicyInterceptor(authenticate),
+    interceptor: createPolicyInterceptor(authenticate, parts.watch.keyUse),
     service: {
       ...createApiKeyService({
         apiKeys,
@@ -102,7 +104,10 @@ export function createIdentity(parts: IdentityParts) {
       ...createSessionService({ sessions, users, originRules }),
       ...createPasswordService({ users, passwords, sessions, roles, changes }),
       ...createPersonalDataRpc({ personalData, users, roles }),
+      ...createUnblockService({ users, guard, roles, changes }),
     },
+    /** Refuses somebody for a while. */
+    blocks: createBlocks({ users, apiKeys, guard, audit, changes }),
     /** What others verify our tokens with. */
     jwks: signingKeys.jwks,
     start() {

@@ -11,18 +11,26 @@ import { type Caller, callerKey } from "./caller.ts";
  */
 export type Authenticate = (header: Headers, method: DescMethod) => Caller | Promise<Caller>;
 
+/** Told of every call with an API key, and from where it came; on the way of the call. */
+export type OnKeyUse = (apiKeyId: string, userId: string, address: string) => void;
+
 /**
  * Enforces the `policy` of every method, on every door: it is public, or the caller has the
  * permission. Without a credential nothing but public methods is reached.
  */
-export function createPolicyInterceptor(authenticate: Authenticate): Interceptor {
+export function createPolicyInterceptor(
+  authenticate: Authenticate,
+  onKeyUse: OnKeyUse = () => {},
+): Interceptor {
   return (next) => (request) => {
     const { public: isPublic, permission } = policyOf(request.method);
     if (isPublic) return next(request);
     try {
       const caller = authenticate(request.header, request.method);
-      if (caller instanceof Promise) return afterwards(request, caller, permission, next);
-      return next(admit(request, caller, permission));
+      if (caller instanceof Promise) {
+        return afterwards(request, caller, permission, onKeyUse, next);
+      }
+      return next(admit(request, caller, permission, onKeyUse));
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -35,9 +43,10 @@ async function afterwards(
   request: UnaryRequest | StreamRequest,
   caller: Promise<Caller>,
   permission: string,
+  onKeyUse: OnKeyUse,
   next: Next,
 ) {
-  return next(admit(request, await caller, permission));
+  return next(admit(request, await caller, permission, onKeyUse));
 }
 
 /** The request, with its caller, who may make it. */
@@ -45,10 +54,14 @@ function admit<Request extends UnaryRequest | StreamRequest>(
   request: Request,
   caller: Caller,
   permission: string,
+  onKeyUse: OnKeyUse,
 ): Request {
   const { contextValues } = request;
   contextValues.set(callerKey, caller);
   const call = contextValues.get(callKey);
+  if (call !== undefined && caller.apiKeyId !== undefined) {
+    onKeyUse(caller.apiKeyId, caller.userId, call.address);
+  }
   // Adding facts replaces the object, so all calls of a caller can begin with the same.
   if (call !== undefined && call.facts === undefined) call.facts = factsOf(caller);
   if (caller.permissions.has(permission)) return request;

@@ -46,7 +46,7 @@ export function createSessionParts(
     changes,
     keyRing,
     lifetimes: config,
-    onFailure() {},
+    onFailure: parts.watch.failedSignIn,
   });
 
   let timer: NodeJS.Timeout | undefined;
@@ -60,7 +60,7 @@ export function createSessionParts(
     },
     close: () => clearInterval(timer),
   };
-  return { repository, browserSessions, signingKeys, sessions, tokens, cleaner };
+  return { repository, browserSessions, signingKeys, sessions, tokens, cleaner, guard };
 }
 
 function chooseSigningKeys({ config, postgres, keyRing, logger }: IdentityParts): SigningKeys {

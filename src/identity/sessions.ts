@@ -5,6 +5,7 @@ import type { Changes } from "../changes.ts";
 import { unauthenticated } from "../errors.ts";
 import { keyedHash, type KeyRing } from "../key-ring.ts";
 import type { AccessTokens } from "./access-token.ts";
+import { blockedUntil } from "./credential.ts";
 import { makeRefreshToken } from "./api-key.ts";
 import type { BrowserSessionStore } from "./browser-session.ts";
 import type { Caller } from "./caller.ts";
@@ -34,8 +35,17 @@ export interface SessionsParts {
   changes: Pick<Changes, "publish">;
   keyRing: KeyRing;
   lifetimes: SessionLifetimes;
-  /** Told of every failed sign-in. */
-  onFailure(address: string): void;
+  /** Told of every sign-in that fails or is refused. */
+  onFailure(failure: SignInFailure): void;
+}
+
+/** A sign-in that came to nothing. */
+export interface SignInFailure {
+  /** The e-mail in small letters. */
+  account: string;
+  /** Whose account it is; undefined: nobody's, or nobody has looked. */
+  userId: string | undefined;
+  address: string;
 }
 
 /** A pair of tokens. */
@@ -94,7 +104,13 @@ export function createSessions(parts: SessionsParts): Sessions {
     cookieHash,
     async checkPassword(email, password, trail) {
       const account = email.toLowerCase();
-      await parts.guard.admit(account, trail.address);
+      const { address } = trail;
+      try {
+        await parts.guard.admit(account, address);
+      } catch (error) {
+        parts.onFailure({ account, userId: undefined, address });
+        throw error;
+      }
       const found = await users.findForSignIn(account);
       const isRight = await passwords.verify(password, found?.passwordHash);
       if (!isRight || found === undefined || found.user.isDisabled) {
@@ -102,12 +118,15 @@ export function createSessions(parts: SessionsParts): Sessions {
         trail.facts["account"] = keyedHash(accountKey.key, account).toString("hex").slice(0, 16);
         trail.subjectId = found?.user.userId;
         if (found !== undefined) trail.resource = `user/${found.user.userId}`;
-        parts.onFailure(trail.address);
+        parts.onFailure({ account, userId: found?.user.userId, address });
         await audit.write(trail, "WRONG_CREDENTIALS");
         throw unauthenticated("the e-mail or the password is wrong");
       }
       const { user, passwordHash = "" } = found;
-      await parts.guard.succeed(account, trail.address);
+      await parts.guard.succeed(account, address);
+      if (user.blockTime !== undefined && user.blockTime.getTime() > Date.now()) {
+        throw blockedUntil(user.blockTime);
+      }
       if (passwords.needsRehash(passwordHash)) {
         await users.setPassword(user.userId, await passwords.hash(password), undefined);
       }

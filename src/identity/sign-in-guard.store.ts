@@ -40,6 +40,7 @@ return 0
 export function createRedisGuardStore(redis: Redis): GuardStore {
   const own = createMemoryGuardStore();
   const keyOf = (key: string) => `tribe:sign-in:${key}`;
+  const blockKeyOf = (key: string) => `tribe:sign-in-block:${key}`;
   return {
     async attempt(subject) {
       const { free, longestSeconds } = subject.rule;
@@ -55,10 +56,28 @@ export function createRedisGuardStore(redis: Redis): GuardStore {
       await own.forgive(subject, all);
       const key = keyOf(subject.key);
       try {
-        if (all) await redis.command(key, ["DEL", key]);
-        else await runScript(redis, forgiveScript, [key]);
+        if (!all) await runScript(redis, forgiveScript, [key]);
+        // Two commands: a cluster may have the keys on two nodes.
+        else
+          for (const one of [key, blockKeyOf(subject.key)]) await redis.command(one, ["DEL", one]);
       } catch (error) {
         unlessAway(error, undefined);
+      }
+    },
+    async block(subject, seconds) {
+      await own.block(subject, seconds);
+      const key = blockKeyOf(subject.key);
+      await redis
+        .command(key, ["SET", key, "1", "EX", String(seconds)])
+        .catch((error: unknown) => unlessAway(error, undefined));
+    },
+    async blockedFor(subject) {
+      const ownSeconds = await own.blockedFor(subject);
+      const key = blockKeyOf(subject.key);
+      try {
+        return Math.max(0, await redis.command<number>(key, ["TTL", key]));
+      } catch (error) {
+        return unlessAway(error, ownSeconds);
       }
     },
   };

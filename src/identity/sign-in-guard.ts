@@ -1,4 +1,5 @@
 import { DomainError } from "../errors.ts";
+import { networkOf } from "../network.ts";
 import { createBoundedMap } from "./bounded-map.ts";
 
 /** After how many failures waiting begins, and how long it becomes. */
@@ -39,8 +40,12 @@ export interface GuardStore {
    * Returns how many seconds to wait, in which case it was not counted; 0: go on.
    */
   attempt(subject: GuardSubject): Promise<number>;
-  /** Takes back one attempt, or all of them. */
+  /** Takes back one attempt, or all of them, and then a block too. */
   forgive(subject: GuardSubject, all: boolean): Promise<void>;
+  /** Lets nobody attempt anything for so many seconds; whoever attempts asks first. */
+  block(subject: GuardSubject, seconds: number): Promise<void>;
+  /** For how many seconds it is blocked still. */
+  blockedFor(subject: GuardSubject): Promise<number>;
 }
 
 /** Slows guessers down. */
@@ -49,29 +54,35 @@ export interface SignInGuard {
   admit(account: string, address: string): Promise<void>;
   /** It was the right password: what was counted of the account is forgotten. */
   succeed(account: string, address: string): Promise<void>;
+  /** Refuses everybody who wants to sign in to the account. */
+  blockAccount(account: string, seconds: number): Promise<void>;
+  /** Refuses everybody who wants to sign in from the network of the address. */
+  blockAddress(address: string, seconds: number): Promise<void>;
+  /** Forgets what was counted of the account, and lifts its block. */
+  release(account: string): Promise<void>;
 }
 
 /** Guards by the account and the address; both only as keyed hashes. */
 export function createSignInGuard(store: GuardStore, hash: (text: string) => string): SignInGuard {
+  const accountSubject = (account: string) => ({
+    rule: guardRules.account,
+    key: `account:${hash(account)}`,
+  });
+  const addressSubject = (address: string) => ({
+    rule: guardRules.address,
+    key: `address:${hash(networkOf(address))}`,
+  });
   const subjects = (account: string, address: string) => ({
-    pair: { rule: guardRules.pair, key: `pair:${hash(`${account} ${address}`)}` },
-    account: { rule: guardRules.account, key: `account:${hash(account)}` },
-    address: { rule: guardRules.address, key: `address:${hash(address)}` },
+    pair: { rule: guardRules.pair, key: `pair:${hash(`${account} ${networkOf(address)}`)}` },
+    account: accountSubject(account),
+    address: addressSubject(address),
   });
   return {
     async admit(account, address) {
       const { pair, account: byAccount, address: byAddress } = subjects(account, address);
-      for (const subject of [pair, byAccount, byAddress]) {
-        const waitSeconds = await store.attempt(subject);
-        if (waitSeconds > 0) {
-          throw new DomainError(
-            "RESOURCE_EXHAUSTED",
-            "SIGN_IN_LOCKED",
-            "too many failed attempts to sign in; wait and try again",
-            { retryAfterSeconds: waitSeconds },
-          );
-        }
-      }
+      const blocks = await Promise.all([store.blockedFor(byAccount), store.blockedFor(byAddress)]);
+      refuseFor(Math.max(...blocks));
+      for (const subject of [pair, byAccount, byAddress]) refuseFor(await store.attempt(subject));
     },
     async succeed(account, address) {
       const { pair, account: byAccount, address: byAddress } = subjects(account, address);
@@ -82,7 +93,20 @@ export function createSignInGuard(store: GuardStore, hash: (text: string) => str
         store.forgive(byAddress, false),
       ]);
     },
+    blockAccount: (account, seconds) => store.block(accountSubject(account), seconds),
+    blockAddress: (address, seconds) => store.block(addressSubject(address), seconds),
+    release: (account) => store.forgive(accountSubject(account), true),
   };
+}
+
+function refuseFor(seconds: number): void {
+  if (seconds <= 0) return;
+  throw new DomainError(
+    "RESOURCE_EXHAUSTED",
+    "SIGN_IN_LOCKED",
+    "too many failed attempts to sign in; wait and try again",
+    { retryAfterSeconds: seconds },
+  );
 }
 
 /** How long to wait after so many attempts, in seconds. */
@@ -98,6 +122,7 @@ export function createMemoryGuardStore(now: () => number = Date.now): GuardStore
     maxSubjects,
     forgetSeconds * 1000,
   );
+  const blocks = new Map<string, number>();
   return {
     async attempt({ rule, key }) {
       const { attempts, openTime } = counts.get(key) ?? { attempts: 0, openTime: 0 };
@@ -108,10 +133,21 @@ export function createMemoryGuardStore(now: () => number = Date.now): GuardStore
       return 0;
     },
     async forgive({ key }, all) {
+      if (all) blocks.delete(key);
       const count = counts.get(key);
       if (count === undefined) return;
       if (all || count.attempts <= 1) counts.delete(key);
       else counts.set(key, { attempts: count.attempts - 1, openTime: 0 });
+    },
+    async block({ key }, seconds) {
+      const [oldest] = blocks.size >= maxSubjects ? blocks.keys() : [];
+      if (oldest !== undefined) blocks.delete(oldest);
+      blocks.set(key, now() + seconds * 1000);
+    },
+    async blockedFor({ key }) {
+      const rest = (blocks.get(key) ?? 0) - now();
+      if (rest <= 0) blocks.delete(key);
+      return Math.max(0, Math.ceil(rest / 1000));
     },
   };
 }

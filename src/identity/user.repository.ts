@@ -59,6 +59,8 @@ export interface UserRepository {
   disable(userId: string): Promise<void>;
   /** Refuses a user until then. */
   block(userId: string, until: Date, trail: AuditTrail): Promise<void>;
+  /** Lifts the blocks of a user and of their keys. */
+  unblock(userId: string, trail: AuditTrail): Promise<void>;
   /**
    * Removes the user with keys, sessions and foreign identities, and what is personal in the
    * audit log. What else belongs to them must have been erased before.
@@ -155,6 +157,20 @@ export function createUserRepository(postgres: Postgres, audit: Audit): UserRepo
         em.transactional(async (em) => {
           const updateTime = raw<Date>("now()");
           await em.nativeUpdate(UserEntity, { id }, { blockTime: until, updateTime });
+          await audit.record(em, trail);
+        }),
+      ),
+    unblock: (id, trail) =>
+      postgres.work((em) =>
+        em.transactional(async (em) => {
+          await em.execute("update users set block_time = null, update_time = now() where id = ?", [
+            id,
+          ]);
+          await em.execute(
+            `update api_keys set block_time = null, update_time = now()
+             where user_id = ? and block_time is not null`,
+            [id],
+          );
           await audit.record(em, trail);
         }),
       ),

@@ -1,5 +1,5 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type IdentityService,
   Role,
@@ -112,7 +112,14 @@ export function toProtoUser(stored: StoredUser): User {
     disabled: stored.isDisabled,
     createTime: timestampFromDate(stored.createTime),
     updateTime: timestampFromDate(stored.updateTime),
+    ...blockExpireTime(stored.blockTime),
   };
+}
+
+/** When a block ends, as long as it has not. */
+export function blockExpireTime(blockTime: Date | undefined): { blockExpireTime?: Timestamp } {
+  if (blockTime === undefined || blockTime.getTime() <= Date.now()) return {};
+  return { blockExpireTime: timestampFromDate(blockTime) };
 }
 
 const protoRoles: Readonly<Record<RoleName, Role>> = {

@@ -60,6 +60,18 @@ describe.each(stores)("counting in %s", (_, makeStore) => {
   });
 });
 
+test.each(stores)("a block in %s holds until it is lifted", async (_, makeStore) => {
+  const store = makeStore();
+  const one = subject();
+  expect(await store.blockedFor(one)).toBe(0);
+  await store.block(one, 5000);
+  expect(await store.blockedFor(one)).toBeGreaterThan(4000);
+  await store.forgive(one, false);
+  expect(await store.blockedFor(one)).toBeGreaterThan(4000);
+  await store.forgive(one, true);
+  expect(await store.blockedFor(one)).toBe(0);
+});
+
 test("each attempt doubles the wait, up to the longest", () => {
   const waits = Array.from({ length: 16 }, (_, attempts) => waitAfter(guardRules.pair, attempts));
   expect(waits).toEqual([0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900]);

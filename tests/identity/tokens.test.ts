@@ -312,12 +312,18 @@ describe("tokens of another issuer", () => {
     expect(failure).toMatch(message);
   });
 
-  test("are taken with the issuer's next key, and not while the issuer is away", async () => {
+  test("are taken with the issuer's next key", async () => {
     await getMe(await issuer.sign({ sub: "before" }));
     await issuer.rotate();
     // The keys were fetched a moment ago: a few seconds pass before they are fetched again.
     const token = await issuer.sign({ sub: "after" });
-    await vi.waitFor(async () => getMe(`${token}`), { timeout: 20_000, interval: 500 });
+    await vi.waitFor(async () => expect((await getMe(token)).user).toBeDefined(), {
+      timeout: 20_000,
+      interval: 100,
+    });
+  });
+
+  test("are not taken while the issuer is away", async () => {
     const lonely = await startApp({
       ...work,
       OIDC_ISSUER: "http://127.0.0.1:9",

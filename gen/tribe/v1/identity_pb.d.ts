@@ -66,6 +66,13 @@ export declare type User = Message<"tribe.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 7;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Blocked because of unusual use until then. Unset: not blocked.
+   *
+   * @generated from field: google.protobuf.Timestamp block_expire_time = 8;
+   */
+  blockExpireTime?: Timestamp | undefined;
 };
 
 /**
@@ -149,6 +156,13 @@ export declare type ApiKey = Message<"tribe.v1.ApiKey"> & {
    * @generated from field: tribe.v1.KeyLimits limits = 10;
    */
   limits?: KeyLimits | undefined;
+
+  /**
+   * Blocked because of unusual use until then. Unset: not blocked.
+   *
+   * @generated from field: google.protobuf.Timestamp block_expire_time = 11;
+   */
+  blockExpireTime?: Timestamp | undefined;
 };
 
 /**
@@ -914,6 +928,46 @@ export declare type DeleteUserResponse = Message<"tribe.v1.DeleteUserResponse"> 
 export declare const DeleteUserResponseSchema: GenMessage<DeleteUserResponse>;
 
 /**
+ * Whom to unblock.
+ *
+ * @generated from message tribe.v1.UnblockUserRequest
+ */
+export declare type UnblockUserRequest = Message<"tribe.v1.UnblockUserRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message tribe.v1.UnblockUserRequest.
+ * Use `create(UnblockUserRequestSchema)` to create a new message.
+ */
+export declare const UnblockUserRequestSchema: GenMessage<UnblockUserRequest>;
+
+/**
+ * Nothing of theirs is blocked any more.
+ *
+ * @generated from message tribe.v1.UnblockUserResponse
+ */
+export declare type UnblockUserResponse = Message<"tribe.v1.UnblockUserResponse"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: tribe.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message tribe.v1.UnblockUserResponse.
+ * Use `create(UnblockUserResponseSchema)` to create a new message.
+ */
+export declare const UnblockUserResponseSchema: GenMessage<UnblockUserResponse>;
+
+/**
  * Whose data to export.
  *
  * @generated from message tribe.v1.ExportUserDataRequest
@@ -1131,6 +1185,17 @@ export declare const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof DeleteUserRequestSchema;
     output: typeof DeleteUserResponseSchema;
+  },
+  /**
+   * Lifts the temporary blocks of a user, of their keys and of signing in to
+   * their account. Blocks end by themselves too.
+   *
+   * @generated from rpc tribe.v1.IdentityService.UnblockUser
+   */
+  unblockUser: {
+    methodKind: "unary";
+    input: typeof UnblockUserRequestSchema;
+    output: typeof UnblockUserResponseSchema;
   },
   /**
    * Everything that is stored about a user, as JSON lines. Anybody else's needs
