@@ -141,5 +141,8 @@ export default defineConfig({
       [...allPackagesBut("redis", "database"), ...infrastructureRules],
     ),
     forbid(["src/server/**"], [...allPackagesBut("http"), upstairs]),
+    // The command line composes, as app does: over a service, or over the database.
+    forbid(["src/cli/**"], allPackages),
+    forbid(["src/cli/service.ts"], allPackagesBut("http")),
   ],
 });

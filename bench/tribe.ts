@@ -36,7 +36,8 @@ function startCommand(nodeOptions: readonly string[]): string[] {
   const command = /\bnode (.+)$/.exec(scripts["start"] ?? "")?.[1];
   if (!command) throw new Error("package.json: the script `start` does not run node");
   const words = command.split(" ");
-  return [...words.slice(0, -1), ...nodeOptions, ...words.slice(-1)];
+  const program = words.findIndex((word) => !word.startsWith("-"));
+  return [...words.slice(0, program), ...nodeOptions, ...words.slice(program)];
 }
 
 interface Conversation {
@@ -48,7 +49,9 @@ interface Conversation {
 /** Starts Tribe on new databases and makes the conversations, by the API as a client would. */
 export async function startTribe(options: TribeOptions): Promise<Subject> {
   const { databaseUrl, redisUrl } = options.databases;
-  await runProgram(process.execPath, [`${root}src/migrate.ts`], { DATABASE_URL: databaseUrl });
+  await runProgram(process.execPath, [`${root}bin/tribe.js`, "migrate"], {
+    DATABASE_URL: databaseUrl,
+  });
   const [httpPort, grpcPort] = [await freePort(), await freePort()];
   const key = `tribe-bench-${randomBytes(16).toString("hex")}`;
   const origin = `http://127.0.0.1:${httpPort}`;

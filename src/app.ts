@@ -1,5 +1,4 @@
 /** The composition root: a Config becomes a service that listens and closes. */
-import { readFileSync } from "node:fs";
 import { ChatService } from "../gen/tribe/v1/chat_pb.js";
 import { AdminService } from "../gen/tribe/v1/admin_pb.js";
 import { ConversationService } from "../gen/tribe/v1/conversation_pb.js";
@@ -26,13 +25,10 @@ import { addJwksRoute } from "./server/jwks.ts";
 import { createServer } from "./server/server.ts";
 import { createCounters } from "./telemetry/counters.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { readVersion } from "./version.ts";
 
 /** What Tribe is called in health answers: the version of its package. */
-export const version = (
-  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  }
-).version;
+export const version: string = readVersion();
 
 /** A service that is ready to listen. */
 export interface App {
@@ -75,13 +71,14 @@ const services = [
 ];
 
 async function startNeeded(
-  { postgres, redis, identity, directory }: Config,
+  { production, postgres, redis, identity, directory }: Config,
   onProgress: (message: string) => void,
 ): Promise<Embedded | undefined> {
   const needs = {
     postgres: postgres.url === undefined,
     redis: redis.kind === "embedded",
-    adminApiKey: identity.adminApiKey === undefined,
+    // In production an operator makes the first administrator instead.
+    adminApiKey: identity.adminApiKey === undefined && !production,
     // Several instances on one database must have the same secret.
     secretKey:
       identity.secretKeys.length === 0 &&
@@ -102,6 +99,7 @@ async function assemble(
   const postgres = await createPostgres({
     url: config.postgres.url ?? embedded?.postgresUrl ?? "",
     replicaUrls: config.postgres.replicaUrls,
+    trust: config.postgres.trust,
     entities,
     warn: (message) => logger.warn(message),
   });

@@ -38,6 +38,22 @@ export const configKeys = [
     meaning: "Read replicas of DATABASE_URL, comma-separated.",
   },
   {
+    name: "DATABASE_CA",
+    default: "the authorities that Node trusts",
+    meaning:
+      "PEM certificates of the authority to trust for PostgreSQL, best as DATABASE_CA_FILE. With it every connection is TLS with a server whose name is checked; without it `sslmode` and `sslrootcert` in the URL decide.",
+  },
+  {
+    name: "DATABASE_CERTIFICATE",
+    default: "none",
+    meaning: "PEM certificate that Tribe shows to PostgreSQL.",
+  },
+  {
+    name: "DATABASE_CERTIFICATE_KEY",
+    default: "none",
+    meaning: "PEM private key of DATABASE_CERTIFICATE.",
+  },
+  {
     name: "REDIS_URL",
     default: "a redis-server found on the PATH, else in-process",
     meaning:
@@ -58,6 +74,22 @@ export const configKeys = [
     default: "none",
     meaning:
       "Some nodes of a Redis Cluster, comma-separated `host:port` (port 6379 when left out).",
+  },
+  {
+    name: "REDIS_CA",
+    default: "the authorities that Node trusts",
+    meaning:
+      "PEM certificates of the authority to trust for Redis, best as REDIS_CA_FILE; needs `rediss://`.",
+  },
+  {
+    name: "REDIS_CERTIFICATE",
+    default: "none",
+    meaning: "PEM certificate that Tribe shows to Redis.",
+  },
+  {
+    name: "REDIS_CERTIFICATE_KEY",
+    default: "none",
+    meaning: "PEM private key of REDIS_CERTIFICATE.",
   },
   { name: "OPENAI_API_KEY", default: "none", meaning: "Key of OpenAI or of OPENAI_BASE_URL." },
   {
@@ -178,6 +210,17 @@ export const configKeys = [
     name: "TRIBE_DIR",
     default: ".tribe",
     meaning: "Folder of the embedded PostgreSQL and Redis and of the administrator's key.",
+  },
+  {
+    name: "TRIBE_SERVER",
+    default: "the database of DATABASE_URL, else 127.0.0.1:9090",
+    meaning:
+      "For the command line: gRPC port of the service to ask, `host:port`, or `https://host:port` for TLS.",
+  },
+  {
+    name: "TRIBE_API_KEY",
+    default: "the key in TRIBE_DIR",
+    meaning: "For the command line: API key to ask the service with.",
   },
 ] as const satisfies readonly ConfigKey[];
 

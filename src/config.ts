@@ -2,23 +2,31 @@ import { resolve } from "node:path";
 import { type IdentityConfig, readIdentityConfig } from "./config-identity.ts";
 import { createConfigReader, type ConfigReader } from "./config-reader.ts";
 import type { Environment, NetworkAddress } from "./config-reader.ts";
+import { readTlsTrust, type TlsTrust } from "./config-tls.ts";
 
 export { configKeys } from "./config-keys.ts";
 export type { IdentityConfig } from "./config-identity.ts";
 export type { Environment, NetworkAddress } from "./config-reader.ts";
+export type { TlsTrust } from "./config-tls.ts";
 
 /** How a Redis server is spoken to, whatever finds its address. */
 export interface RedisCredentials {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly tls: boolean;
+  /** Of TLS. Undefined: authorities that Node brings along, and no certificate of our own. */
+  readonly trust?: TlsTrust | undefined;
   /** Number of the database; a cluster has only 0. */
   readonly database: number;
 }
 
 /** Where Redis is. */
 export type RedisAddress =
-  | { readonly kind: "standalone"; readonly url: string }
+  | {
+      readonly kind: "standalone";
+      readonly url: string;
+      readonly trust?: TlsTrust | undefined;
+    }
   /** A Unix domain socket, as the embedded default has it. */
   | { readonly kind: "socket"; readonly path: string }
   | ({
@@ -34,17 +42,22 @@ export interface ProviderAccount {
   readonly baseUrl: string | undefined;
 }
 
+/** Where PostgreSQL is. */
+export interface PostgresConfig {
+  /** Undefined: run the embedded one. */
+  readonly url: string | undefined;
+  readonly replicaUrls: readonly string[];
+  /** With it, every connection is TLS. Undefined: as the URLs say. */
+  readonly trust: TlsTrust | undefined;
+}
+
 /** Everything that the environment says, validated once and frozen. */
 export interface Config {
   /** NODE_ENV is `production`: nothing embedded, every secret given. */
   readonly production: boolean;
   readonly http: NetworkAddress;
   readonly grpc: NetworkAddress;
-  readonly postgres: {
-    /** Undefined: run the embedded one. */
-    readonly url: string | undefined;
-    readonly replicaUrls: readonly string[];
-  };
+  readonly postgres: PostgresConfig;
   /** `embedded`: a redis-server found on the PATH, else in-process. */
   readonly redis: RedisAddress | { readonly kind: "embedded" };
   /** A provider is undefined when neither its key nor its base URL is set. */
@@ -97,7 +110,7 @@ export function readConfig(environment: Environment): Config {
     production,
     http: { host, port: reader.integer("HTTP_PORT", 0, 65_535) ?? 8080 },
     grpc: { host, port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090 },
-    postgres: readPostgres(reader),
+    postgres: readPostgresConfig(reader),
     redis: readRedis(reader),
     providers: {
       openai: readAccount(reader, "OPENAI_API_KEY", "OPENAI_BASE_URL"),
@@ -139,16 +152,30 @@ function requireProductionKeys(reader: ConfigReader) {
       "OPENAI_API_KEY",
       "(or ANTHROPIC_API_KEY, or OPENAI_BASE_URL) is required in production: the demo model is for trying out",
     );
-  if (!isSet("ADMIN_API_KEY"))
-    reader.fault("ADMIN_API_KEY", "is required in production: without it nobody could sign in");
+  if (!isSet("ADMIN_API_KEY") && !isSet("SECRET_KEY"))
+    reader.fault(
+      "ADMIN_API_KEY",
+      "is required in production, or SECRET_KEY and an administrator that `tribe users create --admin` has made: without it nobody could sign in",
+    );
 }
 
-function readPostgres(reader: ConfigReader): Config["postgres"] {
+/** Reads where PostgreSQL is, and collects faults in the reader. */
+export function readPostgresConfig(reader: ConfigReader): PostgresConfig {
   const schemes = ["postgres", "postgresql"];
+  const url = reader.url("DATABASE_URL", schemes);
   const replicaUrls = reader.urls("DATABASE_REPLICA_URLS", schemes);
+  const trust = readTlsTrust(reader, "DATABASE");
   if (replicaUrls.length > 0 && reader.text("DATABASE_URL") === undefined)
     reader.fault("DATABASE_REPLICA_URLS", "needs DATABASE_URL, the primary");
-  return { url: reader.url("DATABASE_URL", schemes), replicaUrls };
+  if (trust !== undefined && reader.text("DATABASE_URL") === undefined)
+    reader.fault("DATABASE_URL", "is needed with DATABASE_CA and DATABASE_CERTIFICATE");
+  const insecure = /[?&](sslmode=(disable|no-verify)|sslrootcert=|uselibpqcompat=)/;
+  if (trust !== undefined && [url ?? "", ...replicaUrls].some((text) => insecure.test(text)))
+    reader.fault(
+      "DATABASE_CA",
+      "and DATABASE_CERTIFICATE mean TLS with a server that is checked: leave sslmode=disable, sslmode=no-verify, sslrootcert and uselibpqcompat out of the URLs",
+    );
+  return { url, replicaUrls, trust };
 }
 
 function readRedis(reader: ConfigReader): Config["redis"] {
@@ -156,7 +183,10 @@ function readRedis(reader: ConfigReader): Config["redis"] {
   const sentinels = reader.addresses("REDIS_SENTINELS", 26_379);
   const nodes = reader.addresses("REDIS_CLUSTER_NODES", 6379);
   const masterName = reader.text("REDIS_MASTER_NAME");
-  const credentials = readRedisCredentials(url, reader);
+  const trust = readTlsTrust(reader, "REDIS");
+  const credentials = { ...readRedisCredentials(url, reader), trust };
+  if (trust !== undefined && !credentials.tls)
+    reader.fault("REDIS_URL", "must begin with rediss:// for REDIS_CA and REDIS_CERTIFICATE");
   if (sentinels.length > 0 && nodes.length > 0)
     reader.fault("REDIS_SENTINELS", "and REDIS_CLUSTER_NODES are both set: set one of them");
   if ((reader.text("REDIS_SENTINELS") === undefined) !== (masterName === undefined))
@@ -166,7 +196,7 @@ function readRedis(reader: ConfigReader): Config["redis"] {
   if (sentinels.length > 0)
     return { kind: "sentinel", masterName: masterName ?? "", sentinels, ...credentials };
   if (nodes.length > 0) return { kind: "cluster", nodes, ...credentials };
-  return url === undefined ? { kind: "embedded" } : { kind: "standalone", url };
+  return url === undefined ? { kind: "embedded" } : { kind: "standalone", url, trust };
 }
 
 function readRedisCredentials(url: string | undefined, reader: ConfigReader): RedisCredentials {

@@ -1,5 +1,7 @@
 import { Migrator } from "@mikro-orm/migrations";
 import { MikroORM, type Options } from "@mikro-orm/postgresql";
+import type { TlsTrust } from "../config.ts";
+import { connectionOf } from "./tls.ts";
 
 /** Where PostgreSQL is, and how much of it we take. */
 export interface PostgresOptions {
@@ -7,6 +9,8 @@ export interface PostgresOptions {
   url: string;
   /** Followers for reads that may be a little stale. */
   replicaUrls?: readonly string[];
+  /** With it, every connection is TLS with a server that is checked. */
+  trust?: TlsTrust | undefined;
   /** Everything that has a table. */
   entities: NonNullable<Options["entities"]>;
   /** The most connections to each server. Default 10. */
@@ -34,24 +38,28 @@ export function statementTimeoutOf({ statementTimeoutMs = 15_000 }: PostgresOpti
 export function createOrm(options: PostgresOptions): MikroORM {
   const { connectTimeoutMs = 2000 } = options;
   const statementTimeoutMs = statementTimeoutOf(options);
-  const connect = (url: string) => ({
-    clientUrl: url,
-    driverOptions: {
-      // The whole URL again: MikroORM takes only host, user and database from it.
-      connectionString: url,
-      application_name: "tribe",
-      max: options.poolSize ?? 10,
-      // Connections stay: a timer for each release would cost more than they do.
-      idleTimeoutMillis: 0,
-      connectionTimeoutMillis: connectTimeoutMs,
-      statement_timeout: statementTimeoutMs,
-      idle_in_transaction_session_timeout: statementTimeoutMs,
-      // For a server that is there but hangs, and so does not keep its own timeout.
-      query_timeout: statementTimeoutMs + 1000,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-    },
-  });
+  const connect = (given: string) => {
+    const { url, ssl } = connectionOf(given, options.trust);
+    return {
+      clientUrl: url,
+      driverOptions: {
+        // The whole URL again: MikroORM takes only host, user and database from it.
+        connectionString: url,
+        ...(ssl && { ssl }),
+        application_name: "tribe",
+        max: options.poolSize ?? 10,
+        // Connections stay: a timer for each release would cost more than they do.
+        idleTimeoutMillis: 0,
+        connectionTimeoutMillis: connectTimeoutMs,
+        statement_timeout: statementTimeoutMs,
+        idle_in_transaction_session_timeout: statementTimeoutMs,
+        // For a server that is there but hangs, and so does not keep its own timeout.
+        query_timeout: statementTimeoutMs + 1000,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: 10_000,
+      },
+    };
+  };
   return new MikroORM({
     ...connect(options.url),
     replicas: (options.replicaUrls ?? []).map(connect),

@@ -1,5 +1,5 @@
 import { createClient, createCluster, createSentinel } from "redis";
-import type { RedisAddress, RedisCredentials } from "../config.ts";
+import type { RedisAddress, RedisCredentials, TlsTrust } from "../config.ts";
 
 /** What the clients of one server, of sentinels and of a cluster have in common. */
 export interface RedisConnection {
@@ -46,7 +46,7 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
       const client = createClient({
         ...common,
         ...(address.kind === "standalone"
-          ? { url: address.url, socket: socketOptions() }
+          ? { url: address.url, socket: { ...socketOptions(), ...tlsOptions(address.trust) } }
           : { socket: { ...socketOptions(), path: address.path, tls: false } }),
         commandOptions,
       }).on("error", onError);
@@ -110,10 +110,24 @@ function socketOptions() {
   };
 }
 
-function credentialOptions({ username, password, tls }: RedisCredentials) {
+/** What `rediss://` trusts, and who we are. */
+function tlsOptions(trust: TlsTrust | undefined) {
+  if (trust === undefined) return {};
+  const { ca, certificate: cert, key } = trust;
+  return {
+    tls: true as const,
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+}
+
+function credentialOptions({ username, password, tls, trust }: RedisCredentials) {
   return {
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    socket: tls ? { ...socketOptions(), tls: true as const } : socketOptions(),
+    socket: tls
+      ? { ...socketOptions(), tls: true as const, ...tlsOptions(trust) }
+      : socketOptions(),
   };
 }

@@ -57,6 +57,7 @@ describe("the package", () => {
     await execute("tar", ["-xzf", join(folder.path, archive ?? ""), "-C", folder.path]);
     expect(readdirSync(join(folder.path, "package")).sort()).toEqual([
       "README.md",
+      "bin",
       "client",
       "gen",
       "package.json",
