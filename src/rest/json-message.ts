@@ -7,7 +7,7 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { invalidArgument } from "./errors.ts";
-import { settleBigints } from "./json-integers.ts";
+import { settleNumbers } from "./json-numbers.ts";
 import { findJsonProblem } from "./json-problem.ts";
 import { parseJson } from "./json-syntax.ts";
 
@@ -27,10 +27,10 @@ export function readJsonMessage(
   bytes: Buffer,
   { registry, ignoreUnknownFields = false, field }: JsonMessageOptions = {},
 ): Message {
-  const parsed = parseJson(bytes);
+  const parsed = parseJson(bytes, field?.jsonName);
   let { json } = parsed;
   if (field !== undefined) json = { [field.jsonName]: json };
-  if (parsed.mayHaveBigints) json = settleBigints(json, desc);
+  if (parsed.mayHaveGreatNumbers) json = settleNumbers(json, desc);
   const options = registry === undefined ? {} : { registry };
   try {
     return fromJson(desc, json, { ...options, ignoreUnknownFields });

@@ -2,29 +2,37 @@
 import { isUtf8 } from "node:buffer";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { invalidArgument } from "./errors.ts";
+import { findDuplicate } from "./json-duplicates.ts";
 
 /** A JSON text as a value. */
 export interface ParsedJson {
-  /** Integers that a double cannot hold are bigints in it, if there may be such. */
+  /** Integers that a double cannot hold are bigints in it, greater numbers are infinite. */
   readonly json: JsonValue;
-  readonly mayHaveBigints: boolean;
+  /** Whether there may be such numbers. */
+  readonly mayHaveGreatNumbers: boolean;
 }
 
-/** Parses UTF-8 bytes as JSON. Throws INVALID_ARGUMENT that names the place. */
-export function parseJson(bytes: Buffer): ParsedJson {
+/** Parses UTF-8 bytes as JSON, whose path is `root`. Throws INVALID_ARGUMENT that names the place, also for a member that is given twice. */
+export function parseJson(bytes: Buffer, root = ""): ParsedJson {
   if (!isUtf8(bytes)) {
     throw invalidArgument("", `the body is not UTF-8 at byte ${firstInvalidByte(bytes)}`);
   }
   const text = bytes.toString("utf8");
+  const mayHaveGreatNumbers = greatNumber.test(text);
+  let json: JsonValue;
   try {
-    if (!longDigits.test(text)) return { json: JSON.parse(text), mayHaveBigints: false };
-    return { json: JSON.parse(text, keepInteger as never), mayHaveBigints: true };
-  } catch {
+    json = mayHaveGreatNumbers ? JSON.parse(text, keepInteger as never) : JSON.parse(text);
+  } catch (error) {
+    // The parser has run out of stack.
+    if (error instanceof RangeError) throw invalidArgument("", "the body is nested too deeply");
     throw invalidArgument("", `the body is not JSON: ${describeSyntaxError(text)}`);
   }
+  const duplicate = findDuplicate(text, json, root);
+  if (duplicate !== undefined) throw invalidArgument(duplicate, "is given twice");
+  return { json, mayHaveGreatNumbers };
 }
 
-const longDigits = /[0-9]{16}/;
+const greatNumber = /[0-9]{16}|[0-9][eE]\+?[0-9]{2}/;
 
 /** Keeps what a double would round. */
 function keepInteger(_key: string, value: unknown, { source }: { source: string }): unknown {

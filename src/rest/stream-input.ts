@@ -79,7 +79,12 @@ function joined(pieces: Buffer[]): Buffer | undefined {
 async function* decompressed(raw: IncomingMessage): AsyncGenerator<Buffer> {
   const encoding = raw.headers["content-encoding"]?.trim().toLowerCase() ?? "";
   if (encoding === "" || encoding === "identity") {
-    yield* chunksOf(raw);
+    try {
+      yield* chunksOf(raw);
+    } catch {
+      // A request breaks when its connection does.
+      throw clientGone();
+    }
     return;
   }
   const decoder =

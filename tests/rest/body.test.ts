@@ -53,6 +53,11 @@ const accepted: [request: string, rpc: string, message: object][] = [
     "All",
     { double: 9007199254740992, value: [9007199254740992, { a: 12345678901234567000 }] },
   ],
+  [
+    'POST /v1/all {"double":1e30,"value":[1e300,{"a":"x:y"}],"text":"\\":{\\\\"}',
+    "All",
+    { double: 1e30, value: [1e300, { a: "x:y" }], text: '":{\\' },
+  ],
   // The path always wins.
   ['POST /v1/all/x {"text":"y","number":1}', "AllIn", { text: "x", number: 1 }],
   ["POST /v1/all/x", "AllIn", { text: "x" }],
@@ -144,6 +149,26 @@ const unfit: [request: string, field: string, description: string][] = [
     "choiceNumber",
     'cannot be given together with "choiceText"',
   ],
+  // A member that is given twice, of which JSON.parse would take the last.
+  ['POST /v1/all {"text":"a","text":"b"}', "text", "is given twice"],
+  ['POST /v1/all {"text":"a","text":null}', "text", "is given twice"],
+  ['POST /v1/all {"text":"a:b","te\\u0078t":"a:b"}', "text", "is given twice"],
+  ['POST /v1/all {"leaves":[{},{"name":"\\\\","name":"\\""}]}', "leaves[1].name", "is given twice"],
+  ['POST /v1/all {"leaf":{},"text":":","leaf":{}}', "leaf", "is given twice"],
+  ['POST /v1/all {"labels":{"a":"b","a":"c"}}', "labels.a", "is given twice"],
+  ['POST /v1/all {"struct":{"a":[1,[{"b":1,"b":2}]]}}', "struct.a[1][0].b", "is given twice"],
+  ['POST /v1/leaf {"name":"a","name":"b"}', "leaf.name", "is given twice"],
+  [
+    `POST /v1/value ${"[".repeat(300)}{"a":1,"a":2}${"]".repeat(300)}`,
+    `value${"[0]".repeat(300)}.a`,
+    "is given twice",
+  ],
+  // Numbers that could be read, but never be written again.
+  ['POST /v1/all {"value":1e999}', "value", "the number is too great"],
+  ['POST /v1/all {"value":[{"a":-1E+999}]}', "value[0].a", "the number is too great"],
+  [`POST /v1/all {"struct":{"a":${"9".repeat(400)}}}`, "struct.a", "the number is too great"],
+  ['POST /v1/all {"double":1e999}', "double", "the number is too great"],
+  [`POST /v1/value ${"[".repeat(4_900)}1e999${"]".repeat(4_900)}`, "", "nested too deeply"],
   ["POST /v1/all []", "", "expected an object, got an array"],
   ["POST /v1/all null", "", "expected an object, got null"],
   ['POST /v1/leaf {"x":1}', "leaf.x", 'unknown field "x"'],

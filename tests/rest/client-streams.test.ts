@@ -201,7 +201,10 @@ describe("a client stream", () => {
     outgoing.on("error", () => {});
     outgoing.write('{"number":1}\n');
     expect(ConnectError.from(await aborted.promise).code).toBe(Code.Canceled);
-    expect(await failed.promise).toBeInstanceOf(Error);
+    expect(ConnectError.from(await failed.promise)).toMatchObject({
+      code: Code.Canceled,
+      rawMessage: "the client went away",
+    });
   });
 });
 

@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 import { collectRules, type RestRule } from "../../src/rest/index.ts";
 import { recordCalls } from "./support/echo.ts";
 import { compileProto, serviceOf } from "./support/proto.ts";
-import { renderRequest } from "./support/render.ts";
+import { patternText, renderRequest } from "./support/render.ts";
 import { startRest, type TestServer } from "./support/server.ts";
 
 const messages = `
@@ -160,6 +160,7 @@ function fit({ variables, template, body }: RestRule, { json, words, depth }: Sa
     for (const name of Object.keys(bodyOnly)) if (name !== body?.jsonName) delete fitted[name];
   }
   let used = 0;
+  const nextWord = (): string => words[used++] ?? "";
   for (const { fields, start, end } of variables) {
     let holder = fitted;
     for (const field of fields.slice(0, -1)) {
@@ -170,14 +171,9 @@ function fit({ variables, template, body }: RestRule, { json, words, depth }: Sa
     for (const other of field.oneof?.fields ?? []) {
       if (other !== field) delete holder[other.jsonName];
     }
-    const pattern = template.segments.slice(start, end);
-    if (pattern.length > 1 || pattern[0]?.kind !== "*") {
-      const parts = pattern.flatMap((segment): string[] => {
-        if (segment.kind === "literal") return [segment.text];
-        if (segment.kind === "*") return [words[used++] ?? ""];
-        return words.slice(used, (used += depth));
-      });
-      holder[field.jsonName] = parts.join("/");
+    const text = patternText(template.segments.slice(start, end), nextWord, depth);
+    if (text !== undefined) {
+      holder[field.jsonName] = text;
     } else if (field.oneof !== undefined || field.proto.proto3Optional) {
       holder[field.jsonName] ??= "";
     }

@@ -7,7 +7,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from "@bufbuild/protobuf";
-import type { RestRule } from "../../../src/rest/index.ts";
+import type { RestRule, Segment } from "../../../src/rest/index.ts";
 import type { WireRequest } from "./server.ts";
 
 /** The request for `json`; `fillers` are the segments that no variable binds. */
@@ -31,6 +31,20 @@ export function renderRequest(
     path: query.length === 0 ? path : `${path}?${query.join("&")}`,
     ...(sent === undefined ? {} : jsonBody(sent)),
   };
+}
+
+/** A text that a variable's pattern takes; undefined if it takes any. `**` gets `depth` words. */
+export function patternText(
+  pattern: readonly Segment[],
+  nextWord: () => string,
+  depth: number,
+): string | undefined {
+  if (pattern.length === 1 && pattern[0]?.kind === "*") return undefined;
+  const parts = pattern.flatMap((segment): string[] => {
+    if (segment.kind === "literal") return [segment.text];
+    return Array.from({ length: segment.kind === "*" ? 1 : depth }, nextWord);
+  });
+  return parts.join("/");
 }
 
 function jsonBody(json: JsonValue) {
@@ -74,7 +88,9 @@ function renderPath(
 /** Takes a scalar field out of `json` and gives its text, also if it is the default. */
 function takeField(json: JsonObject, fields: readonly DescField[]): string {
   let holder = json;
-  for (const field of fields.slice(0, -1)) holder = holder[field.jsonName] as JsonObject;
+  for (const field of fields.slice(0, -1)) {
+    holder = (holder[field.jsonName] ??= {}) as JsonObject;
+  }
   const field = fields.at(-1);
   if (field === undefined) throw new Error("no field");
   const value = holder[field.jsonName];
