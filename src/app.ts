@@ -159,6 +159,7 @@ async function assemble(
     host: config.http.host,
     httpPort: config.http.port,
     grpcPort: config.grpc.port,
+    trustedProxies: config.trustedProxies,
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
     addRoutes(http) {

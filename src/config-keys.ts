@@ -28,6 +28,12 @@ export const configKeys = [
   },
   { name: "GRPC_PORT", default: "9090", meaning: "Port of gRPC (h2c). 0 takes a free one." },
   {
+    name: "TRUSTED_PROXIES",
+    default: "none",
+    meaning:
+      "Proxies whose `x-forwarded-for` says who calls, comma-separated IP addresses and `address/prefix`. Whoever else sends that header is not believed.",
+  },
+  {
     name: "DATABASE_URL",
     default: "an embedded PostgreSQL in TRIBE_DIR",
     meaning: "PostgreSQL: `postgres://user:password@host:5432/database`.",

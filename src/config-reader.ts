@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import type { ConfigKeyName } from "./config-keys.ts";
 
 /** The environment, as `process.env` has it. */
@@ -27,6 +28,8 @@ export interface ConfigReader {
   urls(name: ConfigKeyName, schemes: readonly string[]): readonly string[];
   /** Comma-separated `host:port`, `[IPv6]:port` or `host`. */
   addresses(name: ConfigKeyName, defaultPort: number): readonly NetworkAddress[];
+  /** Comma-separated IP addresses and `address/prefix`. */
+  networks(name: ConfigKeyName): readonly string[];
   /** Notes that something about a key is wrong. Never repeats a value: it may be a secret. */
   fault(name: ConfigKeyName, description: string): void;
   readonly faults: readonly string[];
@@ -115,7 +118,26 @@ export function createConfigReader(environment: Environment): ConfigReader {
       );
       return [];
     },
+    networks(name) {
+      const values = list(name);
+      if (values.every(isNetwork)) return values;
+      fault(
+        name,
+        "must be comma-separated IP addresses or address/prefix, for example 10.0.0.1,172.16.0.0/12",
+      );
+      return [];
+    },
   };
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return (
+    prefix === undefined ||
+    (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
+  );
 }
 
 function parseAddress(text: string, defaultPort: number): NetworkAddress | undefined {

@@ -57,6 +57,8 @@ export interface Config {
   readonly production: boolean;
   readonly http: NetworkAddress;
   readonly grpc: NetworkAddress;
+  /** Proxies that are believed who calls: IP addresses and `address/prefix`. */
+  readonly trustedProxies: readonly string[];
   readonly postgres: PostgresConfig;
   /** `embedded`: a redis-server found on the PATH, else in-process. */
   readonly redis: RedisAddress | { readonly kind: "embedded" };
@@ -110,6 +112,7 @@ export function readConfig(environment: Environment): Config {
     production,
     http: { host, port: reader.integer("HTTP_PORT", 0, 65_535) ?? 8080 },
     grpc: { host, port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090 },
+    trustedProxies: reader.networks("TRUSTED_PROXIES"),
     postgres: readPostgresConfig(reader),
     redis: readRedis(reader),
     providers: {

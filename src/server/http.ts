@@ -8,6 +8,7 @@ import Fastify, {
 } from "fastify";
 import { acceptRequestId, type Call, createCall } from "../rpc/call.ts";
 import { type CallEntry, logRefusal } from "../rpc/calls.ts";
+import type { ClientAddress } from "../rpc/client-address.ts";
 import type { Routes } from "../rpc/invoke.ts";
 import { createClientErrorHandler } from "./broken-requests.ts";
 import { addConnectRoutes } from "./connect.ts";
@@ -32,6 +33,7 @@ export interface HttpServerOptions {
   defaultTimeoutMs: number;
   /** A whole request must have come within this time, in milliseconds. */
   requestTimeoutMs: number;
+  clientAddress: ClientAddress;
   /** Adds routes beside Connect's and REST's: documentation, static files. */
   addRoutes?(server: FastifyInstance): void;
 }
@@ -82,7 +84,9 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     // Everyone behind reads the same id; on the raw response it survives a hijacked reply.
     request.raw.headers["x-request-id"] = request.id;
     reply.raw.setHeader("x-request-id", request.id);
-    request.call = createCall("http", request.id, request.ip);
+    const forwardedFor = single(request.headers["x-forwarded-for"]) ?? null;
+    const address = options.clientAddress(request.raw.socket.remoteAddress, forwardedFor);
+    request.call = createCall("http", request.id, address);
     reply.raw.once("close", () => {
       if (!request.call.served && !request.call.logged) logUnseen(request, reply);
     });

@@ -6,6 +6,7 @@ import { file_google_rpc_error_details } from "../../gen/google/rpc/error_detail
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { DomainError } from "../errors.ts";
 import { createCallInterceptor } from "../rpc/calls.ts";
+import { createClientAddress } from "../rpc/client-address.ts";
 import { createGrpcHealthRoutes } from "../rpc/grpc-health/grpc-health.ts";
 import type { Readiness } from "../rpc/grpc-health/readiness.ts";
 import { createGrpcServer } from "../rpc/grpc/server.ts";
@@ -38,6 +39,8 @@ export interface ServerParts {
   defaultTimeoutMs?: number;
   /** A whole HTTP request must have come within this time, in milliseconds. Default: 70 seconds. */
   requestTimeoutMs?: number;
+  /** Proxies whose `x-forwarded-for` is believed: IP addresses and `address/prefix`. Default: none. */
+  trustedProxies?: readonly string[];
   /** How long calls may still run when the server ends, in milliseconds. Default: 10 seconds. */
   drainMs?: number;
   /** Adds routes of other kinds to the HTTP port. */
@@ -68,6 +71,7 @@ export function createServer(parts: ServerParts): Server {
     ...parts,
   };
   const log = createCallLog(logger);
+  const clientAddress = createClientAddress(parts.trustedProxies ?? []);
   const calls = createCallInterceptor({ log });
   const methods = collectMethods(parts.routes).map(({ method }) => method);
   const validation = createValidationInterceptor(methods.map(({ input }) => input));
@@ -87,6 +91,7 @@ export function createServer(parts: ServerParts): Server {
     log,
     maxMessageBytes,
     defaultTimeoutMs,
+    clientAddress,
   });
   const http = createHttpServer({
     routes: parts.routes,
@@ -95,6 +100,7 @@ export function createServer(parts: ServerParts): Server {
     maxMessageBytes,
     defaultTimeoutMs,
     requestTimeoutMs,
+    clientAddress,
     ...(parts.addRoutes ? { addRoutes: parts.addRoutes } : {}),
   });
 

@@ -96,6 +96,21 @@ describe("readConfig", () => {
     expect(readConfig({ REDIS_URL: "", HTTP_PORT: " " })).toEqual(readConfig({}));
   });
 
+  it("trusts no proxy but those named, by address or network", () => {
+    expect(readConfig({}).trustedProxies).toEqual([]);
+    const proxies = "10.0.0.1, 172.16.0.0/12,fd00::/8";
+    expect(readConfig({ TRUSTED_PROXIES: proxies }).trustedProxies).toEqual([
+      "10.0.0.1",
+      "172.16.0.0/12",
+      "fd00::/8",
+    ]);
+    for (const wrong of ["nginx", "10.0.0.0/33", "10.0.0.0/8/8", "10.0.0/8", "::/129", "::/"]) {
+      expect(faultsOf({ TRUSTED_PROXIES: wrong })).toEqual([
+        expect.stringContaining("TRUSTED_PROXIES must be comma-separated IP addresses"),
+      ]);
+    }
+  });
+
   it("does not listen twice on one port, except on free ones", () => {
     expect(faultsOf({ HTTP_PORT: "9090" })).toEqual([
       "GRPC_PORT must differ from HTTP_PORT, both are 9090",

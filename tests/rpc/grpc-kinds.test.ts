@@ -44,6 +44,7 @@ beforeEach(async () => {
       },
     ],
     log: (entry) => log.push(entry),
+    clientAddress: (peer) => peer ?? "",
     maxMessageBytes: 1000,
     defaultTimeoutMs: 60_000,
   });

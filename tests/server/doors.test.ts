@@ -1,13 +1,15 @@
 import { create, type MessageShape } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
+import { createClient, type HandlerContext } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import type { ServiceError } from "@grpc/grpc-js";
+import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   ChatService,
+  ListModelsRequestSchema,
   SendMessageRequestSchema,
   type SendMessageResponseSchema,
 } from "../../gen/tribe/v1/chat_pb.js";
+import { callKey } from "../../src/rpc/call.ts";
 import { startDoors, type Doors } from "../support/doors.ts";
 import { createGrpcClient } from "../support/grpc-client.ts";
 
@@ -40,4 +42,41 @@ test("answers the same over Connect, gRPC-Web and gRPC", async () => {
   );
   expect(response).toMatchObject({ model: "m", provider: "double" });
   client.close();
+});
+
+test("a trusted proxy says who calls, on every door, and nobody else does", async () => {
+  const addresses: (string | undefined)[] = [];
+  const options = (trustedProxies: string[]) => ({
+    server: { trustedProxies },
+    chat: {
+      listModels(_: unknown, { values }: HandlerContext) {
+        addresses.push(values.get(callKey)?.address);
+        return {};
+      },
+    },
+  });
+  const forwarded = { "x-forwarded-for": "198.51.100.1, 203.0.113.9" };
+  for (const trusted of [["127.0.0.0/8"], []]) {
+    const own = await startDoors(options(trusted));
+    await fetch(`${own.httpUrl}/api/v1/models`, { headers: forwarded });
+    await fetch(`${own.httpUrl}/tribe.v1.ChatService/ListModels`, {
+      method: "POST",
+      headers: { ...forwarded, "content-type": "application/json" },
+      body: "{}",
+    });
+    const metadata = new Metadata();
+    metadata.set("x-forwarded-for", forwarded["x-forwarded-for"]);
+    const client = createGrpcClient(ChatService, own.grpcAddress);
+    await new Promise<void>((resolve, reject) => {
+      client["ListModels"]!(
+        create(ListModelsRequestSchema),
+        metadata,
+        (error: ServiceError | null) => (error ? reject(error) : resolve()),
+      );
+    });
+    client.close();
+    await own.close();
+  }
+  const [stranger, loopback] = ["203.0.113.9", "127.0.0.1"];
+  expect(addresses).toEqual([stranger, stranger, stranger, loopback, loopback, loopback]);
 });

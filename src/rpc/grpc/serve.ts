@@ -10,6 +10,7 @@ import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { DomainError } from "../../errors.ts";
 import { type Call, callKey, createCall } from "../call.ts";
+import type { ClientAddress } from "../client-address.ts";
 import type { InvocableMethod } from "../invoke.ts";
 import { createMessageQueue, type MessageQueue } from "./message-queue.ts";
 import { headersFromMetadata } from "./metadata.ts";
@@ -23,6 +24,7 @@ export interface GrpcDoor {
   /** The longest that a call may take, and the deadline of those that bring none, in milliseconds. */
   defaultTimeoutMs: number;
   maxMessageBytes: number;
+  clientAddress: ClientAddress;
   /** Writes the log line of a call that ended before the interceptors saw it. */
   logRefusal(call: Call, path: string, error: ConnectError): void;
 }
@@ -58,7 +60,9 @@ export function serveCall(
     start({
       onReceiveMetadata(metadata) {
         headers = headersFromMetadata(metadata);
-        call = createCall("grpc", headers.get("x-request-id"), addressOf(grpc.getPeer()));
+        const peer = addressOf(grpc.getPeer());
+        const address = door.clientAddress(peer, headers.get("x-forwarded-for"));
+        call = createCall("grpc", headers.get("x-request-id"), address);
         reply = createReply(grpc, {
           call,
           logRefusal: (error) => door.logRefusal(call, path, error),

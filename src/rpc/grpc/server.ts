@@ -9,6 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { createCall } from "../call.ts";
 import { type CallEntry, logRefusal } from "../calls.ts";
+import type { ClientAddress } from "../client-address.ts";
 import { toConnectError } from "../errors.ts";
 import { collectMethods, type InvocableMethod, type Routes } from "../invoke.ts";
 import { readMessage } from "./codec.ts";
@@ -30,6 +31,7 @@ export interface GrpcServerOptions {
   maxMessageBytes: number;
   /** The longest that a call may take, in milliseconds; the deadline of calls that bring none. */
   defaultTimeoutMs: number;
+  clientAddress: ClientAddress;
 }
 
 /** A gRPC server. */
@@ -53,6 +55,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     methods,
     defaultTimeoutMs: options.defaultTimeoutMs,
     maxMessageBytes,
+    clientAddress: options.clientAddress,
     logRefusal: (call, path, error) => logRefusal(log, call, path.slice(1), error),
   };
   // It writes to the console, header values included; what matters is thrown.
