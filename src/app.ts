@@ -26,6 +26,7 @@ import { createServer } from "./server/server.ts";
 import { createCounters } from "./telemetry/counters.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { readVersion } from "./version.ts";
+import { createUsage } from "./usage/usage.ts";
 
 /** What Tribe is called in health answers: the version of its package. */
 export const version: string = readVersion();
@@ -113,6 +114,7 @@ async function assemble(
   const models = createConfiguredModels(config.providers);
   const chat = createChat(postgres, redis, models, logger);
   const conversations = createConversations(postgres, logger);
+  const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
   const counters = createCounters();
   const access = createAccess({
@@ -148,7 +150,7 @@ async function assemble(
     router.service(ConversationService, conversations.service);
     router.service(HealthService, createHealthService(health));
     router.service(IdentityService, access.identityService);
-    router.service(UsageService, {});
+    router.service(UsageService, usage.service);
     router.service(AdminService, access.adminService);
   };
   const server = createServer({
@@ -177,6 +179,7 @@ async function assemble(
       await health.start();
       await warnOfPendingMigrations();
       await access.start();
+      usage.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;
@@ -186,6 +189,7 @@ async function assemble(
       await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
       await conversations.close();
       health.stop();
+      await usage.close();
       await access.close();
       await redis?.close();
       await postgres.close();

@@ -16,7 +16,7 @@ import { SigningKeyEntity } from "./identity/signing-key.entity.ts";
 import { UserEntity } from "./identity/user.entity.ts";
 import { LeaseEntity } from "./postgres/lease.entity.ts";
 import { SettingEntity } from "./settings/setting.entity.ts";
-import { UsageEntity } from "./usage/usage.entity.ts";
+import { UsageEntity, UsagePendingEntity, UsageSumEntity } from "./usage/usage.entity.ts";
 
 /** Everything that has a table. */
 export const entities = [
@@ -33,6 +33,8 @@ export const entities = [
   SearchQueueEntity,
   RunEntity,
   UsageEntity,
+  UsagePendingEntity,
+  UsageSumEntity,
   SettingEntity,
   LeaseEntity,
   AuditEventEntity,

@@ -11,14 +11,19 @@ export interface AnswerBill {
   costMicros: bigint | undefined;
   /** Which price list the answer's price is from. */
   priceVersion: string;
+  /** Whether any of the tokens are an estimate. */
+  estimated: boolean;
 }
 
 /** Keeps account of an answer while it is made. */
 export interface AnswerAccount extends Required<Omit<AnswerSink, "delta">> {
   /** How many have been asked. */
   readonly attempts: number;
-  /** The bill. `estimate` stands in when the provider of the answer did not tell its usage. */
-  bill(estimate: () => TokenUsage): AnswerBill;
+  /**
+   * The bill. `estimate` stands in when the provider of the answer did not tell its usage. Of an
+   * answer that broke off a provider tells its output only at the end, so what arrived is counted.
+   */
+  bill(isWhole: boolean, estimate: () => TokenUsage): AnswerBill;
 }
 
 /** `first` is billed when nobody could be asked. */
@@ -44,19 +49,36 @@ export function createAnswerAccount(first: Answerer): AnswerAccount {
     spent(by, usage) {
       (earlier ??= []).push({ answerer: by, usage });
     },
-    bill(estimate) {
+    bill(isWhole, estimate) {
       const { model, provider, price, priceVersion } = answerer;
       const bill = { model, provider, priceVersion };
-      let usage = known ?? estimate();
+      const estimated = isWhole && known ? undefined : estimate();
+      let usage = known ?? estimated ?? NOTHING;
+      if (known && estimated && estimated.outputTokens > known.outputTokens) {
+        usage = { ...known, outputTokens: estimated.outputTokens };
+      }
+      const isEstimated = estimated !== undefined && isAnything(estimated);
       let cost = costMicros(price, usage);
       for (const attempt of earlier ?? []) {
         const more = costMicros(attempt.answerer.price, attempt.usage);
         cost = cost === undefined || more === undefined ? undefined : cost + more;
         usage = sum(usage, attempt.usage);
       }
-      return { ...bill, usage, costMicros: cost };
+      return { ...bill, usage, costMicros: cost, estimated: isEstimated };
     },
   };
+}
+
+const NOTHING: TokenUsage = {
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+};
+
+function isAnything({ inputTokens, outputTokens }: TokenUsage): boolean {
+  return inputTokens + outputTokens > 0;
 }
 
 function sum(one: TokenUsage, other: TokenUsage): TokenUsage {

@@ -4,7 +4,7 @@ import type { Caller } from "../identity/caller.ts";
 import type { ContentPart } from "../providers/content.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelRequest, TokenUsage } from "../providers/provider.ts";
-import { estimateContentTokens } from "../providers/tokens.ts";
+import { estimateContentTokens, estimateRequestTokens } from "../providers/tokens.ts";
 import { createAnswer } from "./answer.ts";
 import { createAnswerAccount } from "./answer-account.ts";
 import type { LiveRun, StopReason } from "./run.ts";
@@ -73,10 +73,13 @@ export function createGenerate({ models, repository, onFailure }: GenerationPart
       finishReason = failure.status === "cancelled" ? "cancelled" : "error";
     }
 
-    const content = failure ? answer.partialContent() : answer.content();
+    const produced = answer.content();
+    const content = failure ? answer.partialContent() : produced;
     const tokens = estimateContentTokens(content);
+    const wasAsked =
+      produced.length > 0 || (account.attempts > 0 && mayHaveBeenBilled(failure?.error));
     const settlement: TurnSettlement = {
-      ...account.bill(() => estimatedUsage(input, content, tokens)),
+      ...account.bill(!failure, () => estimatedUsage(modelRequest, produced, wasAsked)),
       runId: input.runId,
       conversationId: input.opened.conversationId,
       userId: input.caller.userId,
@@ -139,22 +142,24 @@ function explain(
   };
 }
 
+/** Whether a provider that gave no piece of an answer may have worked on one: it was not its own refusal. */
+function mayHaveBeenBilled(error: DomainError | undefined): boolean {
+  return (
+    error === undefined || error.reason.startsWith("RUN_") || error.code === "DEADLINE_EXCEEDED"
+  );
+}
+
 /** Some compatible servers never say what was used, and a provider that broke off had no time to. */
 function estimatedUsage(
-  input: GenerationInput,
-  content: ContentPart[],
-  outputTokens: number,
+  request: ModelRequest,
+  produced: readonly ContentPart[],
+  wasAsked: boolean,
 ): TokenUsage {
-  const asked = content.length > 0;
-  const inputTokens = input.modelRequest.messages.reduce(
-    (sum, message) => sum + estimateContentTokens(message.content),
-    0,
-  );
   return {
-    inputTokens: asked ? inputTokens : 0,
+    inputTokens: wasAsked ? estimateRequestTokens(request) : 0,
     cachedInputTokens: 0,
     cacheWriteTokens: 0,
-    outputTokens,
+    outputTokens: produced.length > 0 ? estimateContentTokens(produced) : 0,
     reasoningTokens: 0,
   };
 }

@@ -87,6 +87,7 @@ async function settleAbandoned(run: AbandonedRun, parts: SweeperParts): Promise<
     usage,
     costMicros: costMicros(choice?.price, usage),
     priceVersion: choice?.priceVersion ?? "unknown",
+    estimated: true,
     errorReason: "RUN_INTERRUPTED",
     errorMessage: "the process that served the run died",
   });

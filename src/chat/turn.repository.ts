@@ -84,6 +84,8 @@ export interface TurnSettlement {
   costMicros: bigint | undefined;
   /** Which price table the cost was computed from. */
   priceVersion: string;
+  /** Whether any of the tokens are Tribe's estimate. */
+  estimated: boolean;
   errorReason: string | undefined;
   errorMessage: string | undefined;
 }
@@ -235,6 +237,7 @@ function settlementValues(settlement: TurnSettlement): unknown[] {
     settlement.userId,
     settlement.apiKeyId,
     settlement.priceVersion,
+    settlement.estimated,
   ];
 }
 

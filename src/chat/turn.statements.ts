@@ -101,7 +101,7 @@ export const openExisting: Statement = {
 };
 
 /**
- * $1-$19 as `settlementValues` makes them. Whoever ends the run bills it; when the
+ * $1-$20 as `settlementValues` makes them. Whoever ends the run bills it; when the
  * conversation is gone, and the run with it, the ledger's own key sees to that.
  * Gives the time in milliseconds since 1970, and whether the run had ended before.
  */
@@ -143,10 +143,13 @@ export const settle: Statement = {
       insert into usage
         (run_id, user_id, api_key_id, conversation_id, model, provider, input_tokens,
          cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micros,
-         price_version, create_time)
-      select $1, $17, $18, $2, $4, $5, $11, $12, $13, $14, $15, $16, $19, clock_timestamp()
+         price_version, estimated, create_time)
+      select $1, $17, $18, $2, $4, $5, $11, $12, $13, $14, $15, $16, $19, $20, clock_timestamp()
       where exists (select from ended) or not exists (select from conversation)
       on conflict (run_id) do nothing
+      returning run_id
+    ), summed as (
+      insert into usage_pending (run_id) select run_id from ledger
     )
     select
       (extract(epoch from coalesce(

@@ -21,6 +21,7 @@ const administering = [
   "keys:write",
   "users:read",
   "users:write",
+  "usage:read_all",
   "budgets:write",
   "audit:read",
   "settings:read",
@@ -30,8 +31,8 @@ const administering = [
 
 /**
  * Every permission there is, by the role that has it unless the setting `rolePermissions` says
- * otherwise. A permission is for one's own things; `users:*`, `budgets:*`, `audit:*` and
- * `settings:*` are for everybody's.
+ * otherwise. A permission is for one's own things; `users:*`, `usage:read_all`, `budgets:*`,
+ * `audit:*` and `settings:*` are for everybody's.
  */
 export const defaultRolePermissions: Readonly<Record<RoleName, readonly string[]>> = {
   viewer: reading,

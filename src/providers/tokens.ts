@@ -7,6 +7,7 @@
  * fills a context must keep a reserve.
  */
 import type { ContentPart } from "./content.ts";
+import type { ModelRequest } from "./provider.ts";
 
 const SPACE = 0;
 const LOWER = 1;
@@ -110,6 +111,18 @@ function wideTokens(code: number): number {
 export function estimateContentTokens(parts: readonly ContentPart[]): number {
   let tokens = FRAME_TOKENS;
   for (const part of parts) tokens += partTokens(part);
+  return tokens;
+}
+
+/** Estimates the tokens of all that a request sends. */
+export function estimateRequestTokens(request: ModelRequest): number {
+  const { system, tools, responseFormat } = request;
+  let tokens = system === undefined ? 0 : FRAME_TOKENS + estimateTokens(system);
+  if (tools?.length) tokens += estimateTokens(JSON.stringify(tools));
+  if (responseFormat?.type === "json_schema") {
+    tokens += estimateTokens(JSON.stringify(responseFormat.schema));
+  }
+  for (const message of request.messages) tokens += estimateContentTokens(message.content);
   return tokens;
 }
 

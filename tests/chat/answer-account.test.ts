@@ -36,13 +36,33 @@ describe("the account of an answer", () => {
     account.asked(dear);
     account.usage(tokens(100, 10));
     expect(account.attempts).toBe(2);
-    expect(account.bill(estimate)).toEqual({
+    expect(account.bill(true, estimate)).toEqual({
       model: "dear",
       provider: "openai",
       priceVersion: "dear",
       usage: tokens(100, 10),
       costMicros: 1100n,
+      estimated: false,
     });
+  });
+
+  it("counts what arrived of an answer that broke off, since its provider had not told that yet", () => {
+    const account = createAnswerAccount(cheap);
+    account.asked(cheap);
+    account.usage(tokens(100, 1));
+    expect(account.bill(false, estimate)).toMatchObject({
+      usage: tokens(100, 7),
+      costMicros: 107n,
+      estimated: true,
+    });
+    account.usage(tokens(100, 9));
+    expect(account.bill(false, estimate)).toMatchObject({ usage: tokens(100, 9) });
+  });
+
+  it("calls nothing an estimate where nothing was spent", () => {
+    const account = createAnswerAccount(cheap);
+    const bill = account.bill(false, () => tokens(0, 0));
+    expect(bill).toMatchObject({ costMicros: 0n, estimated: false });
   });
 
   it("adds what failed attempts had spent, each at its own price", () => {
@@ -52,7 +72,7 @@ describe("the account of an answer", () => {
     account.spent(cheap, tokens(50, 1));
     account.asked(dear);
     account.usage(tokens(100, 10));
-    expect(account.bill(estimate)).toMatchObject({
+    expect(account.bill(true, estimate)).toMatchObject({
       model: "dear",
       usage: tokens(150, 11),
       costMicros: 51n + 1100n,
@@ -64,14 +84,18 @@ describe("the account of an answer", () => {
     account.asked(cheap);
     account.usage(tokens(50, 1));
     account.asked(dear);
-    expect(account.bill(estimate)).toMatchObject({ usage: tokens(7, 7), costMicros: 140n });
+    expect(account.bill(true, estimate)).toMatchObject({
+      usage: tokens(7, 7),
+      costMicros: 140n,
+      estimated: true,
+    });
   });
 
   it("has no cost when any price is not known", () => {
     const account = createAnswerAccount(answererOf("unknown", undefined));
-    expect(account.bill(estimate)).toMatchObject({ model: "unknown", costMicros: undefined });
+    expect(account.bill(true, estimate)).toMatchObject({ model: "unknown", costMicros: undefined });
     account.asked(dear);
     account.spent(answererOf("unknown", undefined), tokens(1, 1));
-    expect(account.bill(estimate)).toMatchObject({ model: "dear", costMicros: undefined });
+    expect(account.bill(true, estimate)).toMatchObject({ model: "dear", costMicros: undefined });
   });
 });

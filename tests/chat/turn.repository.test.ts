@@ -261,6 +261,7 @@ describe("settle", () => {
         reasoning_tokens: "3",
         cost_micros: "1234",
         price_version: "2026-01",
+        estimated: false,
         create_time: expect.anything(),
       },
     ]);

@@ -54,6 +54,7 @@ export function settlement(
     },
     costMicros: 1234n,
     priceVersion: "2026-01",
+    estimated: false,
     errorReason: undefined,
     errorMessage: undefined,
     ...changes,

@@ -40,7 +40,8 @@ export declare type GetUsageRequest = Message<"tribe.v1.GetUsageRequest"> & {
   groupBy: UsageGroup[];
 
   /**
-   * Only this user's; needs `usage:read_all` for anybody else.
+   * Only this user's; needs `usage:read_all` for anybody else. Unset: one's own,
+   * and with `usage:read_all` everybody's.
    *
    * @generated from field: string user_id = 4;
    */
@@ -129,7 +130,7 @@ export declare type UsageRow = Message<"tribe.v1.UsageRow"> & {
   userId: string;
 
   /**
-   * The API key that was used.
+   * The API key that was used; empty for runs without one.
    *
    * @generated from field: string api_key_id = 5;
    */
@@ -163,6 +164,14 @@ export declare type UsageRow = Message<"tribe.v1.UsageRow"> & {
    * @generated from field: int64 runs_without_price = 9;
    */
   runsWithoutPrice: bigint;
+
+  /**
+   * How many of the runs have tokens that Tribe estimated, since their provider
+   * did not tell them: of most runs that broke off.
+   *
+   * @generated from field: int64 runs_estimated = 10;
+   */
+  runsEstimated: bigint;
 };
 
 /**
