@@ -14,6 +14,7 @@ const capabilities = [
   "audit",
   "health",
   "anomalies",
+  "retention",
 ];
 const infrastructure = ["providers", "limits", "postgres", "redis", "telemetry", "embedded"];
 const doors = ["rpc", "rest", "openapi"];

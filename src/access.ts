@@ -8,13 +8,17 @@ import { exportAuditData } from "./audit/audit-data.repository.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createChanges } from "./changes.ts";
 import type { Config } from "./config.ts";
+import { eraseUnusedConversations } from "./conversations/retention.repository.ts";
 import { createDuty } from "./duty.ts";
 import { createIdentity } from "./identity/identity.ts";
+import { eraseRemains } from "./identity/erased-users.repository.ts";
 import type { PersonalData } from "./identity/personal-data.ts";
 import { rolePermissionsSetting } from "./identity/role-setting.ts";
 import { createKeyRing } from "./key-ring.ts";
 import type { Postgres } from "./postgres/postgres.ts";
 import type { Redis } from "./redis/redis.ts";
+import { retentionSettings } from "./retention/retention-settings.ts";
+import { createRetention } from "./retention/retention.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
 import { exportUsage } from "./usage/personal-data.repository.ts";
@@ -39,8 +43,15 @@ export interface AccessParts {
 /** Between two looks at what everybody spent. */
 const spendCheckMs = 300_000;
 
+/** Between two looks at what is too old. */
+const retentionMs = 600_000;
+
 /** Every setting there is. */
-export const settingDefinitions = [rolePermissionsSetting, ...anomalySettings] as const;
+export const settingDefinitions = [
+  rolePermissionsSetting,
+  ...anomalySettings,
+  ...retentionSettings,
+] as const;
 
 /** Composes it; nothing runs before `start`. */
 export function createAccess(parts: AccessParts) {
@@ -94,6 +105,20 @@ export function createAccess(parts: AccessParts) {
       name: "spend",
       everyMs: spendCheckMs,
       work: anomalies.checkSpend,
+      postgres,
+      logger,
+    }),
+    createDuty({
+      name: "retention",
+      everyMs: retentionMs,
+      work: createRetention({
+        eraseConversations: (before, goOn) =>
+          eraseUnusedConversations(postgres, audit, before, goOn),
+        eraseRemains: () => eraseRemains(postgres),
+        audit,
+        settings,
+        logger,
+      }),
       postgres,
       logger,
     }),

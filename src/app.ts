@@ -124,7 +124,8 @@ async function assemble(
     postgres,
     redis,
     counters,
-    personalData: [conversations.personalData],
+    // Chat first: no run that is under way may write into what is erased.
+    personalData: [chat.personalData, conversations.personalData],
     logger,
   });
 

@@ -7,6 +7,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { createCancellation } from "./cancellation.store.ts";
 import { createChatService } from "./chat.rpc.ts";
 import { createGenerate } from "./generation.ts";
+import { createRunData } from "./personal-data.repository.ts";
 import { createReplays } from "./replay.ts";
 import { createRunFinder } from "./run-finder.ts";
 import { createRunRepository } from "./run.repository.ts";
@@ -19,6 +20,8 @@ import { createTurnRepository } from "./turn.repository.ts";
 /** Everything that makes chat turns. */
 export interface Chat {
   service: ServiceImpl<typeof ChatService>;
+  /** What is kept of users here. */
+  personalData: ReturnType<typeof createRunData>;
   /** Runs being generated now. */
   runsInFlight(): number;
   /** Lets the runs end, at most `limitMs`, then stops them; what had arrived is stored. */
@@ -55,6 +58,7 @@ export function createChat(
   });
   return {
     service: createChatService({ turn, models, finder, cancellation, runRepository }),
+    personalData: createRunData(postgres, cancellation, log),
     runsInFlight: runs.inFlight,
     async close(limitMs) {
       sweeper.stop();

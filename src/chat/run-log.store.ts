@@ -33,6 +33,8 @@ export interface RunLog {
   writer(runId: string): RunLogWriter;
   /** The pieces after `afterSequence` that have been written. */
   read(runId: string, afterSequence: number): Promise<LoggedDelta[]>;
+  /** Removes the pieces of a run that has ended. */
+  remove(runId: string): Promise<void>;
 }
 
 export function createRunLog(redis: Redis): RunLog {
@@ -80,6 +82,10 @@ export function createRunLog(redis: Redis): RunLog {
           if (written || followed) flush();
         },
       };
+    },
+    async remove(runId) {
+      const key = keyOf(runId);
+      await redis.command(key, ["DEL", key]);
     },
     async read(runId, afterSequence) {
       const key = keyOf(runId);

@@ -13,6 +13,8 @@ export interface BrowserSessionStore {
   /** The session, if it was used within the idle timeout, which begins anew with this. */
   use(hash: string): Promise<BrowserSession | undefined>;
   remove(hash: string): Promise<void>;
+  /** Removes all of a user's. */
+  removeAll(userId: string): Promise<void>;
 }
 
 /** Keeps sessions in this process: only where there is no Redis at all. */
@@ -35,6 +37,11 @@ export function createMemoryBrowserSessions(idleSeconds: number): BrowserSession
     },
     async remove(hash) {
       sessions.delete(hash);
+    },
+    async removeAll(userId) {
+      for (const [hash, { session }] of sessions) {
+        if (session.userId === userId) sessions.delete(hash);
+      }
     },
   };
 }

@@ -29,7 +29,7 @@ export function createChangedSubjects(postgres: Postgres): (sinceMs: number) => 
 }
 
 /** The smallest UUIDv7 of a time. */
-function uuidAt(time: number): string {
+export function uuidAt(time: number): string {
   const hex = time.toString(16).padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

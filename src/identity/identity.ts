@@ -84,7 +84,7 @@ export function createIdentity(parts: IdentityParts) {
 
   const personalData = createPersonalDataService({
     users,
-    rooms: [createIdentityData(postgres), ...parts.personalData],
+    rooms: [createIdentityData(postgres, browserSessions), ...parts.personalData],
     changes,
   });
 

@@ -1,4 +1,5 @@
 import type { Postgres } from "../postgres/postgres.ts";
+import type { BrowserSessionStore } from "./browser-session.ts";
 import type { PersonalData } from "./personal-data.ts";
 
 /** What identity knows of a user, but for what only the server may know. */
@@ -13,14 +14,17 @@ const records = {
     from foreign_identities where user_id = ? order by create_time`,
 };
 
-/** What identity keeps of users; erased with the user's row. */
-export function createIdentityData(postgres: Postgres): PersonalData {
+/** What identity keeps of users; in PostgreSQL it is erased with the user's row. */
+export function createIdentityData(
+  postgres: Postgres,
+  browserSessions: Pick<BrowserSessionStore, "removeAll">,
+): PersonalData {
   return {
     async *export(userId) {
       for (const statement of Object.values(records)) {
         yield* await postgres.work((em) => em.execute<object[]>(statement, [userId]));
       }
     },
-    erase: async () => {},
+    erase: (userId) => browserSessions.removeAll(userId),
   };
 }

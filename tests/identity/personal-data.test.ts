@@ -1,16 +1,26 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { Role } from "../../gen/tribe/v1/identity_pb.js";
+import { createRedis, type Redis } from "../../src/redis/redis.ts";
 import { startApp, type TestApp } from "../support/app.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
 import { clientsOf, type Clients, createUserWithKey, failureOf } from "./clients.ts";
 
 const password = "correct horse battery staple";
+let redis: TestRedis;
+let store: Redis;
 let app: TestApp;
 let administrator: Clients;
 beforeAll(async () => {
-  app = await startApp({ ARGON2_MEMORY: "1024", ARGON2_PASSES: "1" });
+  redis = await startRedis();
+  store = createRedis({ address: { kind: "standalone", url: redis.url } });
+  app = await startApp({ REDIS_URL: redis.url, ARGON2_MEMORY: "1024", ARGON2_PASSES: "1" });
   administrator = clientsOf(app.baseUrl, app.key);
 });
-afterAll(() => app.close());
+afterAll(async () => {
+  await app.close();
+  await store.close();
+  await redis.stop();
+});
 
 /** Somebody who leaves traces everywhere. */
 async function createPerson(name: string) {
@@ -28,15 +38,17 @@ async function createPerson(name: string) {
   });
   const person = clientsOf(app.baseUrl, secret);
   const stranger = clientsOf(app.baseUrl, "").identity;
-  await stranger.signIn({ email, password });
+  const { refreshToken } = await stranger.signIn({ email, password });
+  await stranger.signIn({ email, password, cookie: true });
   await failureOf(stranger.signIn({ email, password: "wrong" }));
   for (let turn = 0; turn < 3; turn += 1) {
     await person.chat.sendMessage({
       content: [{ part: { case: "text", value: `my secret word is ${name}-${turn}` } }],
+      idempotencyKey: `${name}'s question ${turn}`,
     });
   }
   await person.identity.createApiKey({ name: `${name}'s phone` });
-  return { userId, email, secret, ...person };
+  return { userId, email, secret, refreshToken, ...person };
 }
 
 async function read(
@@ -48,6 +60,24 @@ async function read(
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** All that Redis holds, as text: names and values of every kind. */
+async function allOfRedis(): Promise<string> {
+  const read: Record<string, (key: string) => string[]> = {
+    string: (key) => ["GET", key],
+    hash: (key) => ["HGETALL", key],
+    set: (key) => ["SMEMBERS", key],
+    zset: (key) => ["ZRANGE", key, "0", "-1"],
+    stream: (key) => ["XRANGE", key, "-", "+"],
+  };
+  const keys = await store.command<string[]>("*", ["KEYS", "*"]);
+  const values = [];
+  for (const key of keys) {
+    const type = await store.command<string>(key, ["TYPE", key]);
+    values.push([key, await store.command(key, read[type]?.(key) ?? ["DUMP", key])]);
+  }
+  return JSON.stringify(values);
 }
 
 /** All that the database holds, as text. */
@@ -70,6 +100,7 @@ test("a user gets everything about themselves, and nothing of others or of the s
     "audit_event",
     "conversation",
     "message",
+    "run",
     "session",
     "usage",
     "user",
@@ -109,8 +140,17 @@ test("a user gets everything about themselves, and nothing of others or of the s
 
 test("an erased user leaves nothing personal anywhere, and the audit log still verifies", async () => {
   const ada = await createPerson("lovelace");
+  // A word may be stored without its ending, and bytes in hexadecimal.
+  const traces = new RegExp(`lovelac|${Buffer.from("lovelac").toString("hex")}`, "i");
+  // Somebody looks on while they are answered, so that Redis has the pieces too.
+  const stream = ada.chat.streamMessage({
+    content: [{ part: { case: "text", value: "repeat lovelace, ".repeat(400) } }],
+  });
+  for await (const { event } of stream) if (event.case === "textDelta") break;
+  await vi.waitFor(async () => expect(await allOfRedis()).toMatch(traces), 20_000);
+  expect(await allOfRedis()).toContain("tribe:session:");
   const before = await everything();
-  expect(before).toContain("lovelace");
+  expect(before).toMatch(traces);
   expect(before).toContain(ada.userId);
 
   expect(await failureOf(ada.identity.deleteUser({ userId: ada.userId }))).toMatch(
@@ -128,13 +168,24 @@ test("an erased user leaves nothing personal anywhere, and the audit log still v
   expect(await failureOf(administrator.identity.deleteUser({ userId: ada.userId }))).toMatch(
     /^NOT_FOUND/,
   );
-  expect(await everything()).not.toContain("lovelace");
+  expect(await everything()).not.toMatch(traces);
+  const inRedis = await allOfRedis();
+  expect(inRedis).not.toMatch(traces);
+  expect(inRedis).not.toContain(ada.userId);
+  const { refreshToken } = ada;
+  expect(
+    await failureOf(clientsOf(app.baseUrl, "").identity.refreshToken({ refreshToken })),
+  ).toMatch(/^UNAUTHENTICATED/);
+  for (const table of ["api_keys", "sessions", "runs", "conversations", "search_queue"]) {
+    const rows = await app.database.sql(`select * from ${table} where user_id = ?`, [ada.userId]);
+    expect([table, rows]).toEqual([table, []]);
+  }
   const details = await app.database.sql("select * from audit_details where user_id = ?", [
     ada.userId,
   ]);
   expect(details).toEqual([]);
   const usage = await app.database.sql("select * from usage where user_id = ?", [ada.userId]);
-  expect(usage.length).toBe(3);
+  expect(usage.length).toBe(4);
 
   expect(await administrator.admin.verifyAuditLog({})).toMatchObject({ valid: true, problem: "" });
   const { auditEvents } = await administrator.admin.listAuditEvents({ userId: ada.userId });
