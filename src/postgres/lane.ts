@@ -15,6 +15,8 @@ export interface Lane {
   readonly underWay: number;
   /** Sends them in one write, once there is a connection. */
   send(submissions: Submission[]): void;
+  /** Gives up the connection; what is under way fails. */
+  giveUp(): void;
   /** Waits for what is under way and closes the connection. */
   close(): Promise<void>;
 }
@@ -26,6 +28,15 @@ export function createLane(createClient: () => PgClient, timeoutMs: number): Lan
   let underWay = 0;
   let timer: NodeJS.Timeout | undefined;
   let drained: (() => void) | undefined;
+  let answers = 0;
+
+  /** The timer may be late because this process was busy; then the answers lie in the socket, and are read first. */
+  function giveUpUnlessAnswered() {
+    const before = answers;
+    setImmediate(() => {
+      if (answers === before) client?.connection.stream.destroy();
+    });
+  }
 
   async function connect(): Promise<PgClient> {
     const fresh = createClient();
@@ -57,6 +68,7 @@ export function createLane(createClient: () => PgClient, timeoutMs: number): Lan
     const { ended } = submission;
     submission.ended = (failure) => {
       ended();
+      answers += 1;
       if (isFatal(failure)) client = undefined;
       underWay -= 1;
       if (underWay > 0) {
@@ -76,7 +88,7 @@ export function createLane(createClient: () => PgClient, timeoutMs: number): Lan
     send(submissions) {
       underWay += submissions.length;
       submissions.forEach(watch);
-      timer ??= setTimeout(() => client?.connection.stream.destroy(), timeoutMs);
+      timer ??= setTimeout(giveUpUnlessAnswered, timeoutMs);
       if (client !== undefined) {
         write(client, submissions);
         return;
@@ -88,6 +100,9 @@ export function createLane(createClient: () => PgClient, timeoutMs: number): Lan
           for (const submission of submissions) submission.handleError(error);
         },
       );
+    },
+    giveUp() {
+      if (underWay > 0) client?.connection.stream.destroy();
     },
     async close() {
       if (underWay > 0) {

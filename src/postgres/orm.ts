@@ -21,6 +21,8 @@ export interface PostgresOptions {
   connectTimeoutMs?: number;
   /** How long a statement may run, in milliseconds. Default 15,000. */
   statementTimeoutMs?: number;
+  /** After how long without any answer the server counts as away, in milliseconds. Default 3,000. */
+  silenceMs?: number;
   /** Told of lost connections. Default: nobody. */
   warn?: (message: string) => void;
 }

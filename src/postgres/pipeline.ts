@@ -40,6 +40,8 @@ export interface Pipeline {
   query(statement: Statement, values: readonly unknown[]): Promise<TextRow[]>;
   /** How many statements are under way. */
   readonly underWay: number;
+  /** Gives up the connections; what is under way fails. */
+  giveUp(): void;
   /** Waits for what is under way and closes the connections. */
   close(): Promise<void>;
 }
@@ -80,6 +82,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return new Promise((resolve, reject) => {
         waiting.push(createSubmission(statement, values, resolve, reject, end));
       });
+    },
+    giveUp() {
+      for (const lane of lanes) lane.giveUp();
     },
     async close() {
       if (waiting.length > 0) send();

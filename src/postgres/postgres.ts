@@ -3,6 +3,7 @@ import { isDatabaseUnavailable, throwDatabaseFailure } from "./failure.ts";
 import type { PgClient } from "./lane.ts";
 import { createOrm, type PostgresOptions, statementTimeoutOf } from "./orm.ts";
 import { createPipeline, type Statement, type TextRow } from "./pipeline.ts";
+import { watchPresence } from "./presence.ts";
 
 export type { Statement, TextRow } from "./pipeline.ts";
 
@@ -62,23 +63,33 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
   const orm = createOrm(options);
   const connection = orm.em.getConnection("write");
   const pool = (await connection.getNativeClient()) as Pool;
+  // A lane keeps the time itself: pg would arm a timer for each statement.
+  const createClient = () => new pool.Client({ ...pool.options, pipeline: true, query_timeout: 0 });
   const pipeline = createPipeline({
-    // A lane keeps the time itself: pg would arm a timer for each statement.
-    createClient: () => new pool.Client({ ...pool.options, pipeline: true, query_timeout: 0 }),
+    createClient,
     lanes: options.laneCount ?? 4,
     limit: 1000,
     timeoutMs: statementTimeoutOf(options) + 1000,
   });
+  const presence = watchPresence({
+    createClient,
+    timeoutMs: options.silenceMs ?? 3_000,
+    onAway: pipeline.giveUp,
+  });
 
   return {
     orm,
-    run: (statement, values) => pipeline.query(statement, values).catch(throwDatabaseFailure),
+    run(statement, values) {
+      const refused = presence.refusal();
+      if (refused !== undefined) return Promise.reject(refused);
+      return pipeline.query(statement, values).catch(throwDatabaseFailure);
+    },
     query<Row extends unknown[]>({ name, text }: Statement, values: unknown[]) {
-      return pool
-        .query({ name, text, values, rowMode: "array" })
+      return presence
+        .guard(() => pool.query({ name, text, values, rowMode: "array" }))
         .then((result) => result.rows as Row[], throwDatabaseFailure);
     },
-    work: (unit) => unit(orm.em.fork()).catch(throwDatabaseFailure),
+    work: (unit) => presence.guard(() => unit(orm.em.fork())).catch(throwDatabaseFailure),
     async ping(timeoutMs = 1000) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
@@ -101,6 +112,7 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       underWay: pipeline.underWay,
     }),
     async close() {
+      await presence.close();
       await pipeline.close();
       await orm.close();
     },

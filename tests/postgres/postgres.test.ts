@@ -90,30 +90,58 @@ describe("without a database", () => {
     servers.pop()?.close();
   });
 
-  test("a server that falls silent is given up after the statement timeout", async () => {
+  /** A way to the database that can fall silent, and whatever goes through it. */
+  async function silenceable() {
     const { hostname, port } = new URL(database.url);
-    let silent = false;
     const links: Socket[] = [];
+    const way = { silent: false, url: "", cut: () => links.forEach((link) => link.destroy()) };
     const proxy = await listen((socket) => {
       const upstream = connect(Number(port), hostname);
       links.push(
         socket,
         upstream.on("error", () => socket.destroy()),
       );
-      socket.on("data", (chunk) => silent || upstream.write(chunk));
-      upstream.on("data", (chunk) => silent || socket.write(chunk));
+      socket.on("data", (chunk) => way.silent || upstream.write(chunk));
+      upstream.on("data", (chunk) => way.silent || socket.write(chunk));
       socket.on("close", () => upstream.destroy());
     });
-    const url = database.url.replace(port, String(proxy));
-    const postgres = await open({ url, statementTimeoutMs: 1000 });
+    way.url = database.url.replace(port, String(proxy));
+    return way;
+  }
+
+  test("a server that falls silent is given up after the statement timeout", async () => {
+    const way = await silenceable();
+    const postgres = await open({ url: way.url, statementTimeoutMs: 1000, silenceMs: 60_000 });
     expect(await failures(postgres)).toEqual(allOne);
     await postgres.ping();
-    silent = true;
+    way.silent = true;
     expect(await failureOf(postgres.ping(50))).toEqual(unavailable);
     expect(await failures(postgres)).toEqual(allUnavailable);
-    silent = false;
+    way.silent = false;
     expect(await failures(postgres)).toEqual(allOne);
-    for (const link of links) link.destroy();
+    way.cut();
+  });
+
+  test("nobody waits for a server that falls silent, long statements or not", async () => {
+    const way = await silenceable();
+    const postgres = await open({ url: way.url, statementTimeoutMs: 600_000, silenceMs: 300 });
+    expect(await failures(postgres)).toEqual(allOne);
+    way.silent = true;
+    expect(await failures(postgres)).toEqual(allUnavailable);
+    // Known to be away, it is not even asked.
+    expect(await failures(postgres, sleep, [60])).toEqual(allUnavailable);
+    expect((await othersRunning("pg_sleep")).length).toBe(0);
+    way.silent = false;
+    await expect.poll(() => failures(postgres)).toEqual(allOne);
+    way.cut();
+  });
+
+  test("connections that are cut are made anew", async () => {
+    const way = await silenceable();
+    const postgres = await open({ url: way.url });
+    expect(await failures(postgres)).toEqual(allOne);
+    way.cut();
+    await expect.poll(() => failures(postgres)).toEqual(allOne);
   });
 
   test("it is back when the server is", async () => {
