@@ -141,6 +141,16 @@ async function assemble(
           return { figures: { connections, idle, waiting } };
         },
       },
+      {
+        name: "answers",
+        essential: false,
+        async check() {
+          const waiting = chat.answersWaiting();
+          if (waiting === 0) return {};
+          const message = "answers wait in memory for the database";
+          return { status: "degraded", message, figures: { waiting } };
+        },
+      },
       ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
     ],
     callsInFlight: () => server.callsInFlight(),

@@ -13,6 +13,7 @@ import { createRunFinder } from "./run-finder.ts";
 import { createRunRepository } from "./run.repository.ts";
 import { createRunLog } from "./run-log.store.ts";
 import { createRuns } from "./runs.ts";
+import { createSettler } from "./settle.ts";
 import { createSweeper } from "./sweeper.ts";
 import { createTurn } from "./turn.ts";
 import { createTurnRepository } from "./turn.repository.ts";
@@ -24,6 +25,8 @@ export interface Chat {
   personalData: ReturnType<typeof createRunData>;
   /** Runs being generated now. */
   runsInFlight(): number;
+  /** Answers that wait in memory for a database that is away. */
+  answersWaiting(): number;
   /** Lets the runs end, at most `limitMs`, then stops them; what had arrived is stored. */
   close(limitMs: number): Promise<void>;
 }
@@ -39,15 +42,16 @@ export function createChat(
   const log = redis && createRunLog(redis);
   const runs = createRuns(log);
   const finder = createRunFinder(runRepository, runs, createReplays(runRepository, log));
+  const settler = createSettler(repository);
   const cancellation = createCancellation(runs, redis);
   const generate = createGenerate({
     models,
-    repository,
+    settler,
     // The caller is told by the run; here stands what only the operator may know.
     onFailure: (error, runId) =>
       logger.warn({ runId, reason: error.reason, err: error.cause }, error.message),
   });
-  const turn = createTurn({ finder, models, repository, runs, generate });
+  const turn = createTurn({ finder, models, repository, settler, runs, generate });
   const sweeper = createSweeper({
     runs,
     runRepository,
@@ -60,6 +64,7 @@ export function createChat(
     service: createChatService({ turn, models, finder, cancellation, runRepository }),
     personalData: createRunData(postgres, cancellation, log),
     runsInFlight: runs.inFlight,
+    answersWaiting: settler.waiting,
     async close(limitMs) {
       sweeper.stop();
       await runs.drain(limitMs);

@@ -8,9 +8,9 @@ import { estimateContentTokens, estimateRequestTokens } from "../providers/token
 import { createAnswer } from "./answer.ts";
 import { createAnswerAccount } from "./answer-account.ts";
 import type { LiveRun, StopReason } from "./run.ts";
-import { settlePatiently } from "./settle.ts";
+import type { Settler } from "./settle.ts";
 import type { TurnRequest } from "./turn-request.ts";
-import type { OpenedTurn, TurnRepository, TurnSettlement } from "./turn.repository.ts";
+import type { OpenedTurn, TurnSettlement } from "./turn.repository.ts";
 
 /** Everything that an opened turn is. */
 export interface GenerationInput {
@@ -30,12 +30,12 @@ export type Generate = (run: LiveRun, input: GenerationInput) => Promise<void>;
 
 export interface GenerationParts {
   models: Models;
-  repository: TurnRepository;
+  settler: Settler;
   /** Told of every run that did not complete, for the log: the run outlives the request that began it. */
   onFailure: (error: DomainError, runId: string) => void;
 }
 
-export function createGenerate({ models, repository, onFailure }: GenerationParts): Generate {
+export function createGenerate({ models, settler, onFailure }: GenerationParts): Generate {
   return async function generate(run, input) {
     const { choice, modelRequest } = input;
     const userMessage = storedQuestion(input);
@@ -94,7 +94,7 @@ export function createGenerate({ models, repository, onFailure }: GenerationPart
       errorReason: failure?.error.reason,
       errorMessage: failure?.error.message,
     };
-    const settled = await settlePatiently(repository, settlement);
+    const settled = await settler.settle(settlement);
     const result = {
       runId: run.runId,
       conversationId: userMessage.conversationId,

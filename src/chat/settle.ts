@@ -5,6 +5,8 @@ import type { TurnRepository, TurnSettlement } from "./turn.repository.ts";
 /** How long an answer waits in memory for a database that is away, milliseconds. */
 const patienceMs = 60_000;
 const longestPauseMs = 2_000;
+/** How many answers may wait; more are given up at once. Large answers are some 10 KB. */
+const mostWaiting = 5_000;
 
 /** When the answer was stored, or why it was not. */
 export interface Settled {
@@ -12,22 +14,50 @@ export interface Settled {
   error: DomainError | undefined;
 }
 
-/**
- * Stores the end of a turn. The provider has been paid, so a database that is
- * away for a moment must not lose the answer: it is tried again, with growing
- * pauses, for a minute. Settling twice is harmless, so an attempt whose outcome is unknown is repeated too.
- */
-export async function settlePatiently(
-  repository: TurnRepository,
-  settlement: TurnSettlement,
-): Promise<Settled> {
-  const deadline = Date.now() + patienceMs;
-  for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+/** Ends turns in a database that may be away for a moment. */
+export interface Settler {
+  /**
+   * Stores the end of a turn. The provider has been paid, so a database that is away for
+   * a moment must not lose the answer: it is tried again, with growing pauses, for a
+   * minute. Settling twice is harmless, so an attempt whose outcome is unknown is
+   * repeated too. Never rejects.
+   */
+  settle(settlement: TurnSettlement): Promise<Settled>;
+  /** Takes an opening back, with the same patience but without being waited for: nothing was spent. */
+  discard(runId: string): Promise<void>;
+  /** How many ends of turns wait for the database. */
+  waiting(): number;
+}
+
+export function createSettler(repository: TurnRepository): Settler {
+  let waiting = 0;
+
+  async function again<Result>(attempt: () => Promise<Result>, failure: unknown): Promise<Result> {
+    const deadline = Date.now() + patienceMs;
+    waiting += 1;
     try {
-      return { time: await repository.settle(settlement), error: undefined };
-    } catch (cause) {
-      const passing = cause instanceof DomainError && cause.code === "UNAVAILABLE";
-      if (!passing || Date.now() + pauseMs > deadline) {
+      for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+        const passing = failure instanceof DomainError && failure.code === "UNAVAILABLE";
+        if (!passing || waiting > mostWaiting || Date.now() + pauseMs > deadline) throw failure;
+        await delay(pauseMs);
+        try {
+          return await attempt();
+        } catch (error) {
+          failure = error;
+        }
+      }
+    } finally {
+      waiting -= 1;
+    }
+  }
+
+  return {
+    async settle(settlement) {
+      const attempt = () => repository.settle(settlement);
+      try {
+        const time = await attempt().catch((error: unknown) => again(attempt, error));
+        return { time, error: undefined };
+      } catch (cause) {
         const error = new DomainError(
           "UNAVAILABLE",
           "ANSWER_NOT_STORED",
@@ -36,7 +66,12 @@ export async function settlePatiently(
         );
         return { time: new Date(), error };
       }
-      await delay(pauseMs);
-    }
-  }
+    },
+    async discard(runId) {
+      const attempt = () => repository.discard(runId);
+      // What nobody could take back for a minute ends as a run whose process died.
+      await attempt().catch((error: unknown) => void again(attempt, error).catch(() => undefined));
+    },
+    waiting: () => waiting,
+  };
 }

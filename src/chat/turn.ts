@@ -9,6 +9,7 @@ import type { Generate } from "./generation.ts";
 import type { RunFinder } from "./run-finder.ts";
 import type { LiveRun } from "./run.ts";
 import type { Runs } from "./runs.ts";
+import type { Settler } from "./settle.ts";
 import { titleOf } from "./title.ts";
 import type { TurnRequest } from "./turn-request.ts";
 import type { OpenedTurn, OpeningRefusal, TurnRepository } from "./turn.repository.ts";
@@ -18,6 +19,7 @@ export interface TurnParts {
   finder: RunFinder;
   models: Models;
   repository: TurnRepository;
+  settler: Settler;
   runs: Runs;
   generate: Generate;
 }
@@ -29,7 +31,14 @@ export type Turn = (request: TurnRequest, caller: Caller) => Promise<LiveRun>;
  * One chat turn. The run outlives its caller: whoever leaves can follow it again
  * by run id. A turn that rejects has stored nothing.
  */
-export function createTurn({ finder, models, repository, runs, generate }: TurnParts): Turn {
+export function createTurn({
+  finder,
+  models,
+  repository,
+  settler,
+  runs,
+  generate,
+}: TurnParts): Turn {
   return async function turn(request, caller) {
     // A retry costs nothing: it gets the first run before anything else is looked at.
     const earlier = request.idempotencyKey && (await finder.findEarlier(request, caller));
@@ -93,7 +102,7 @@ export function createTurn({ finder, models, repository, runs, generate }: TurnP
         if (history.length > 0) models.check(choice, complete);
         return complete;
       } catch (error) {
-        await repository.discard(ids.runId);
+        await settler.discard(ids.runId);
         throw error;
       }
     }

@@ -49,6 +49,7 @@ interface Pool {
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
+  on(event: "connect" | "remove", listener: (client: PgClient) => void): unknown;
   query(query: {
     name?: string;
     text: string;
@@ -71,25 +72,31 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
     limit: 1000,
     timeoutMs: statementTimeoutOf(options) + 1000,
   });
+  const clients = new Set<PgClient>();
+  pool.on("connect", (client) => clients.add(client));
+  pool.on("remove", (client) => clients.delete(client));
   const presence = watchPresence({
     createClient,
     timeoutMs: options.silenceMs ?? 3_000,
-    onAway: pipeline.giveUp,
+    onAway() {
+      pipeline.giveUp();
+      for (const client of clients) client.connection.stream.destroy();
+    },
   });
+  /** Everything but the beat goes through here. */
+  function ask<Result>(start: () => Promise<Result>): Promise<Result> {
+    const refused = presence.refusal();
+    return refused === undefined ? start().catch(throwDatabaseFailure) : Promise.reject(refused);
+  }
 
   return {
     orm,
-    run(statement, values) {
-      const refused = presence.refusal();
-      if (refused !== undefined) return Promise.reject(refused);
-      return pipeline.query(statement, values).catch(throwDatabaseFailure);
+    run: (statement, values) => ask(() => pipeline.query(statement, values)),
+    async query<Row extends unknown[]>({ name, text }: Statement, values: unknown[]) {
+      const { rows } = await ask(() => pool.query({ name, text, values, rowMode: "array" }));
+      return rows as Row[];
     },
-    query<Row extends unknown[]>({ name, text }: Statement, values: unknown[]) {
-      return presence
-        .guard(() => pool.query({ name, text, values, rowMode: "array" }))
-        .then((result) => result.rows as Row[], throwDatabaseFailure);
-    },
-    work: (unit) => presence.guard(() => unit(orm.em.fork())).catch(throwDatabaseFailure),
+    work: (unit) => ask(() => unit(orm.em.fork())),
     async ping(timeoutMs = 1000) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {

@@ -1,15 +1,17 @@
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { entities } from "../../src/entities.ts";
 import { DomainError } from "../../src/errors.ts";
 import { createPostgres, type Postgres } from "../../src/postgres/postgres.ts";
 import type { PostgresOptions } from "../../src/postgres/orm.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
+import { createWay, type Way } from "../support/way.ts";
 
 let database: TestDatabase;
 const opened: Postgres[] = [];
 const servers: Server[] = [];
+const ways: Way[] = [];
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -17,6 +19,7 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((postgres) => postgres.close()));
   for (const server of servers.splice(0)) server.close();
+  await Promise.all(ways.splice(0).map((way) => way.close()));
 });
 afterAll(() => database.close());
 
@@ -29,6 +32,12 @@ async function open(options: Partial<PostgresOptions>) {
   const postgres = await createPostgres({ url: database.url, entities, ...options });
   opened.push(postgres);
   return postgres;
+}
+
+async function wayToDatabase() {
+  const way = await createWay(database.url);
+  ways.push(way);
+  return way;
 }
 
 /** A server on a free port of the loopback. */
@@ -90,57 +99,38 @@ describe("without a database", () => {
     servers.pop()?.close();
   });
 
-  /** A way to the database that can fall silent, and whatever goes through it. */
-  async function silenceable() {
-    const { hostname, port } = new URL(database.url);
-    const links: Socket[] = [];
-    const way = { silent: false, url: "", cut: () => links.forEach((link) => link.destroy()) };
-    const proxy = await listen((socket) => {
-      const upstream = connect(Number(port), hostname);
-      links.push(
-        socket,
-        upstream.on("error", () => socket.destroy()),
-      );
-      socket.on("data", (chunk) => way.silent || upstream.write(chunk));
-      upstream.on("data", (chunk) => way.silent || socket.write(chunk));
-      socket.on("close", () => upstream.destroy());
-    });
-    way.url = database.url.replace(port, String(proxy));
-    return way;
-  }
-
   test("a server that falls silent is given up after the statement timeout", async () => {
-    const way = await silenceable();
+    const way = await wayToDatabase();
     const postgres = await open({ url: way.url, statementTimeoutMs: 1000, silenceMs: 60_000 });
     expect(await failures(postgres)).toEqual(allOne);
     await postgres.ping();
-    way.silent = true;
+    way.silence();
     expect(await failureOf(postgres.ping(50))).toEqual(unavailable);
     expect(await failures(postgres)).toEqual(allUnavailable);
-    way.silent = false;
+    way.open();
     expect(await failures(postgres)).toEqual(allOne);
-    way.cut();
   });
 
   test("nobody waits for a server that falls silent, long statements or not", async () => {
-    const way = await silenceable();
+    const way = await wayToDatabase();
     const postgres = await open({ url: way.url, statementTimeoutMs: 600_000, silenceMs: 300 });
     expect(await failures(postgres)).toEqual(allOne);
-    way.silent = true;
+    way.silence();
     expect(await failures(postgres)).toEqual(allUnavailable);
     // Known to be away, it is not even asked.
     expect(await failures(postgres, sleep, [60])).toEqual(allUnavailable);
     expect((await othersRunning("pg_sleep")).length).toBe(0);
-    way.silent = false;
+    way.open();
     await expect.poll(() => failures(postgres)).toEqual(allOne);
-    way.cut();
   });
 
   test("connections that are cut are made anew", async () => {
-    const way = await silenceable();
+    const way = await wayToDatabase();
     const postgres = await open({ url: way.url });
     expect(await failures(postgres)).toEqual(allOne);
     way.cut();
+    expect(await failures(postgres)).toEqual(allUnavailable);
+    way.open();
     await expect.poll(() => failures(postgres)).toEqual(allOne);
   });
 
