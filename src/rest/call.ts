@@ -43,23 +43,43 @@ const callIsOver = new ConnectError("the call is over", Code.Canceled);
 
 /** Makes the context of a call, aborted when the response is over or the client is gone. */
 export function openContext(call: Call, { settings }: Serving): CallContext {
-  const { request, reply, endpoint } = call;
+  const { request, endpoint } = call;
   const { raw } = request;
   const asked = timeoutOf(raw.headers) ?? settings.defaultTimeoutMs;
   const timeoutMs = asked === undefined ? undefined : Math.min(asked, settings.maxTimeoutMs);
   const contextValues = settings.contextValues?.(request);
+  let requestHeader: Headers | undefined;
   const init: CallInit = {
     protocolName: "rest",
     requestMethod: request.method,
-    url: `${request.protocol}://${request.host}${raw.url ?? ""}`,
-    requestHeader: headersOf(raw),
+    // Few handlers ask for these two.
+    get url() {
+      return `${request.protocol}://${request.host}${raw.url ?? ""}`;
+    },
+    get requestHeader() {
+      return (requestHeader ??= headersOf(raw));
+    },
   };
   if (timeoutMs !== undefined) init.timeoutMs = timeoutMs;
   if (contextValues !== undefined) init.contextValues = contextValues;
   const context = endpoint.invocable.createContext(init);
-  if (reply.raw.destroyed) context.abort(callIsOver);
-  else reply.raw.once("close", () => context.abort(callIsOver));
+  abortAtEnd(context, call);
   return context;
+}
+
+function abortAtEnd(context: CallContext, { request: { raw }, reply }: Call): void {
+  const response = reply.raw;
+  const end = (): void => context.abort(callIsOver);
+  if (response.destroyed || raw.socket.destroyed) {
+    end();
+    return;
+  }
+  response.on("close", end);
+  if (response.socket !== null) return;
+  // Behind others on its connection, a response does not hear of the connection's end.
+  const { socket } = raw;
+  socket.once("close", end);
+  response.on("close", () => socket.off("close", end));
 }
 
 function headersOf({ rawHeaders }: IncomingMessage): Headers {
@@ -82,8 +102,8 @@ const ownHeaders: ReadonlySet<string> = new Set([
 ]);
 
 /** Copies headers that a handler has set to the reply. */
-export function copyHeaders(headers: Headers, reply: FastifyReply): void {
-  headers.forEach((value, name) => {
+export function copyHeaders(headers: Headers | undefined, reply: FastifyReply): void {
+  headers?.forEach((value, name) => {
     if (!ownHeaders.has(name)) reply.header(name, value);
   });
 }

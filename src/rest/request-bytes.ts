@@ -45,18 +45,24 @@ function collect(stream: Readable, maxBytes: number): Promise<Buffer> {
     }
     const chunks: Buffer[] = [];
     let size = 0;
+    let isOver = false;
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= maxBytes) chunks.push(chunk);
-      else finish(() => reject(tooLarge(maxBytes)));
+      if (size <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      isOver = true;
+      stream.off("data", onData);
+      reject(tooLarge(maxBytes));
     };
     const onEnd = (): void => {
-      finish(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+      isOver = true;
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
     };
-    const onBreak = (): void => finish(() => reject(clientGone()));
-    const finish = (settle: () => void): void => {
-      stream.off("data", onData).off("end", onEnd).off("close", onBreak);
-      settle();
+    // It stays when all is over: to take listeners off costs more than to call one.
+    const onBreak = (): void => {
+      if (!isOver) reject(clientGone());
     };
     stream.on("data", onData).on("end", onEnd).on("close", onBreak).on("error", onBreak);
   });

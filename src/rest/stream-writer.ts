@@ -30,7 +30,7 @@ export async function writeStream(
   let idle = true;
 
   const open = (first: Message | undefined): Output => {
-    copyHeaders(context.responseHeader, reply);
+    copyHeaders(context.answered().header, reply);
     if (!reply.hasHeader("cache-control")) reply.header("cache-control", "no-store");
     reply.header("x-accel-buffering", "no");
     return (output = openOutput(form.contentType(first), form.flushes, call, serving));
@@ -40,7 +40,7 @@ export async function writeStream(
     over = true;
     if (raw.destroyed) return;
     if (output === undefined) {
-      copyHeaders(context.responseHeader, reply);
+      copyHeaders(context.answered().header, reply);
       sendError(error, call, serving);
       return;
     }

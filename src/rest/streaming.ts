@@ -43,11 +43,12 @@ export async function serveRequestStream(call: Call, serving: Serving): Promise<
     }
     if (response === undefined) throw new ConnectError("no response", Code.Internal);
     if (reply.sent) return;
-    copyHeaders(context.responseHeader, reply);
-    copyHeaders(context.responseTrailer, reply);
+    const { header, trailer } = context.answered();
+    copyHeaders(header, reply);
+    copyHeaders(trailer, reply);
     sendMessage(response, call, serving);
   } catch (error) {
-    if (context !== undefined && !reply.sent) copyHeaders(context.responseHeader, reply);
+    if (context !== undefined && !reply.sent) copyHeaders(context.answered().header, reply);
     sendError(error, call, serving);
   }
 }

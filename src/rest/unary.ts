@@ -62,8 +62,9 @@ function giveUpOnAbort(call: Call, context: CallContext, serving: Serving): void
 function succeed(message: Message, context: CallContext, call: Call, serving: Serving): void {
   if (call.reply.sent) return;
   try {
-    copyHeaders(context.responseHeader, call.reply);
-    copyHeaders(context.responseTrailer, call.reply);
+    const { header, trailer } = context.answered();
+    copyHeaders(header, call.reply);
+    copyHeaders(trailer, call.reply);
     sendMessage(message, call, serving);
   } catch (error) {
     fail(error, call, serving);
@@ -72,6 +73,6 @@ function succeed(message: Message, context: CallContext, call: Call, serving: Se
 
 function fail(error: unknown, call: Call, serving: Serving, context?: CallContext): void {
   if (call.reply.sent) return;
-  if (context !== undefined) copyHeaders(context.responseHeader, call.reply);
+  if (context !== undefined) copyHeaders(context.answered().header, call.reply);
   sendError(error, call, serving);
 }

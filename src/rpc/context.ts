@@ -1,6 +1,7 @@
 /**
  * The handler context of a call. Connect's own makes three abort controllers and
- * copies all headers; this one makes one and copies none.
+ * copies all headers; this one copies none, and makes what a handler or an
+ * interceptor may ask for when it is asked for.
  */
 import type { DescMethod } from "@bufbuild/protobuf";
 import {
@@ -30,6 +31,8 @@ export interface CallInit {
 export interface CallContext extends HandlerContext {
   /** Aborts the signal, once, and ends the deadline. */
   abort(reason?: unknown): void;
+  /** The response headers and trailers, as far as somebody has asked for them. */
+  answered(): { header: Headers | undefined; trailer: Headers | undefined };
 }
 
 // One object each: an error's stack trace costs more than the call.
@@ -38,15 +41,22 @@ const deadlineExceeded = new ConnectError("the operation timed out", Code.Deadli
 
 export function createCallContext(method: DescMethod, init: CallInit): CallContext {
   const { requestSignal, timeoutMs } = init;
-  const controller = new AbortController();
   const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+  let controller: AbortController | undefined;
+  let isOver = false;
+  let endReason: unknown;
   let timer: NodeJS.Timeout | undefined;
+  let header: Headers | undefined;
+  let trailer: Headers | undefined;
+  let values = init.contextValues;
 
   function abort(reason: unknown = callIsOver): void {
-    if (controller.signal.aborted) return;
-    clearTimeout(timer);
+    if (isOver) return;
+    isOver = true;
+    endReason = reason;
+    if (timer !== undefined) clearTimeout(timer);
     requestSignal?.removeEventListener("abort", leave);
-    controller.abort(reason);
+    controller?.abort(reason);
   }
   function leave(): void {
     abort(requestSignal?.reason);
@@ -60,13 +70,30 @@ export function createCallContext(method: DescMethod, init: CallInit): CallConte
     method,
     protocolName: init.protocolName,
     requestMethod: init.requestMethod,
-    url: init.url,
-    requestHeader: init.requestHeader,
-    responseHeader: new Headers(),
-    responseTrailer: new Headers(),
-    values: init.contextValues ?? createContextValues(),
-    signal: controller.signal,
+    get url() {
+      return init.url;
+    },
+    get requestHeader() {
+      return init.requestHeader;
+    },
+    get responseHeader() {
+      return (header ??= new Headers());
+    },
+    get responseTrailer() {
+      return (trailer ??= new Headers());
+    },
+    get values() {
+      return (values ??= createContextValues());
+    },
+    get signal() {
+      if (controller === undefined) {
+        controller = new AbortController();
+        if (isOver) controller.abort(endReason);
+      }
+      return controller.signal;
+    },
     timeoutMs: () => (deadline === undefined ? undefined : deadline - Date.now()),
     abort,
+    answered: () => ({ header, trailer }),
   };
 }

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
@@ -259,6 +260,21 @@ describe("a client that goes away", () => {
     server.server.server.once("request", ({ socket }) => sockets.add(socket));
     await expect(server.send("GET /v1/a")).rejects.toThrow("socket hang up");
     await aborted.promise;
+  });
+
+  it("aborts also the signals of calls that wait behind others on its connection", async () => {
+    const reasons = [Promise.withResolvers<unknown>(), Promise.withResolvers<unknown>()];
+    let begun = 0;
+    handle = ({ name }, { signal }) => {
+      signal.addEventListener("abort", () => reasons[Number(name)]?.resolve(signal.reason));
+      if (++begun === 2) socket.destroy();
+      return new Promise(() => {});
+    };
+    const socket = connect(server.port, "127.0.0.1");
+    socket.write("GET /v1/0 HTTP/1.1\r\nhost: x\r\n\r\nGET /v1/1 HTTP/1.1\r\nhost: x\r\n\r\n");
+    for (const { promise } of reasons) {
+      expect(ConnectError.from(await promise).code).toBe(Code.Canceled);
+    }
   });
 });
 
