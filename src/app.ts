@@ -13,6 +13,9 @@ import type { Embedded } from "./embedded/embedded.ts";
 import { entities } from "./entities.ts";
 import { createHealth } from "./health/health.ts";
 import { createHealthService } from "./health/health.rpc.ts";
+import { createEventLoopGauge } from "./limits/event-loop-gauge.ts";
+import { createOverload, lowestThreshold } from "./limits/overload.ts";
+import { createOverloadInterceptor } from "./limits/overload.interceptor.ts";
 import { allPermissions } from "./identity/roles.ts";
 import { requirePolicies } from "./policy.ts";
 import { migrate, pendingMigrations } from "./postgres/migrator.ts";
@@ -129,6 +132,19 @@ async function assemble(
     logger,
   });
 
+  const eventLoopGauge = createEventLoopGauge(config.overload.eventLoopDelayMs);
+  const overload = createOverload([
+    eventLoopGauge,
+    {
+      name: "calls under way",
+      limit: config.overload.calls,
+      read: () => server.callsInFlight(),
+    },
+    { name: "runs under way", limit: config.overload.calls, read: chat.runsInFlight },
+    { name: "calls waiting for the database", limit: 200, read: () => postgres.pool().waiting },
+    { name: "statements under way", limit: 800, read: () => postgres.pool().underWay },
+  ]);
+
   const health = createHealth({
     version,
     checks: [
@@ -139,6 +155,16 @@ async function assemble(
           await postgres.ping();
           const { connections, idle, waiting } = postgres.pool();
           return { figures: { connections, idle, waiting } };
+        },
+      },
+      {
+        name: "load",
+        essential: false,
+        async check() {
+          const { level, gauge } = overload.pressure();
+          const figures = { pressure: level };
+          if (level < lowestThreshold) return { figures };
+          return { status: "degraded", message: `refuses calls: ${gauge?.name}`, figures };
         },
       },
       {
@@ -166,7 +192,7 @@ async function assemble(
   };
   const server = createServer({
     routes,
-    interceptors: access.interceptors,
+    interceptors: [createOverloadInterceptor(overload), ...access.interceptors],
     logger,
     readiness: health.readiness,
     host: config.http.host,
@@ -198,6 +224,7 @@ async function assemble(
     async close() {
       health.drain();
       await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
+      eventLoopGauge.stop();
       await conversations.close();
       health.stop();
       await usage.close();

@@ -208,6 +208,18 @@ export const configKeys = [
     meaning: "`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`.",
   },
   {
+    name: "MAX_CALLS",
+    default: "5000",
+    meaning:
+      "Calls, and runs, that one process has under way before it refuses more. Search and export are refused first, from 60 % on, chat turns last.",
+  },
+  {
+    name: "MAX_EVENT_LOOP_DELAY",
+    default: "500",
+    meaning:
+      "Milliseconds that the event loop may be late on average before calls are refused, in the same order.",
+  },
+  {
     name: "SHUTDOWN_TIMEOUT",
     default: "30",
     meaning: "Seconds that running turns get to finish when Tribe is stopped.",

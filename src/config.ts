@@ -75,6 +75,13 @@ export interface Config {
     readonly sentryDsn: string | undefined;
     readonly otlpEndpoint: string | undefined;
   };
+  /** From where on calls are refused rather than taken on. */
+  readonly overload: {
+    /** Calls and runs under way, of each. */
+    readonly calls: number;
+    /** Average lateness of the event loop. */
+    readonly eventLoopDelayMs: number;
+  };
   /** How long running turns get to finish when Tribe is stopped. */
   readonly shutdownTimeoutMs: number;
   /** Absolute path of the folder of the embedded servers. */
@@ -126,6 +133,10 @@ export function readConfig(environment: Environment): Config {
     telemetry: {
       sentryDsn: reader.url("SENTRY_DSN", ["https", "http"]),
       otlpEndpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT", ["https", "http"]),
+    },
+    overload: {
+      calls: reader.integer("MAX_CALLS", 1, 1_000_000) ?? 5_000,
+      eventLoopDelayMs: reader.integer("MAX_EVENT_LOOP_DELAY", 10, 60_000) ?? 500,
     },
     shutdownTimeoutMs: (reader.integer("SHUTDOWN_TIMEOUT", 0, 3600) ?? 30) * 1000,
     directory: resolve(reader.text("TRIBE_DIR") ?? ".tribe"),
