@@ -6,10 +6,12 @@ import { HealthService } from "../gen/tribe/v1/health_pb.js";
 import { IdentityService } from "../gen/tribe/v1/identity_pb.js";
 import { UsageService } from "../gen/tribe/v1/usage_pb.js";
 import { createAccess } from "./access.ts";
+import { couldChangeAuditLog } from "./audit/privileges.repository.ts";
 import { createChat } from "./chat/chat.ts";
 import type { Config } from "./config.ts";
 import { createConversations } from "./conversations/conversations.ts";
 import type { Embedded } from "./embedded/embedded.ts";
+import { prepareEmbeddedDatabase } from "./embedded-database.ts";
 import { entities } from "./entities.ts";
 import { createHealth } from "./health/health.ts";
 import { createHealthService } from "./health/health.rpc.ts";
@@ -18,7 +20,7 @@ import { createOverload, lowestThreshold } from "./limits/overload.ts";
 import { createOverloadInterceptor } from "./limits/overload.interceptor.ts";
 import { allPermissions } from "./identity/roles.ts";
 import { requirePolicies } from "./policy.ts";
-import { migrate, pendingMigrations } from "./postgres/migrator.ts";
+import { pendingMigrations } from "./postgres/migrator.ts";
 import { createPostgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { createRedis } from "./redis/redis.ts";
@@ -100,17 +102,16 @@ async function assemble(
   onProgress: (message: string) => void,
   embedded: Embedded | undefined,
 ): Promise<App> {
+  if (embedded?.postgresUrl !== undefined) onProgress("Bringing the database up to date");
+  const embeddedUrl =
+    embedded?.postgresUrl && (await prepareEmbeddedDatabase(embedded.postgresUrl));
   const postgres = await createPostgres({
-    url: config.postgres.url ?? embedded?.postgresUrl ?? "",
+    url: config.postgres.url ?? embeddedUrl ?? "",
     replicaUrls: config.postgres.replicaUrls,
     trust: config.postgres.trust,
     entities,
     warn: (message) => logger.warn(message),
   });
-  if (embedded?.postgresUrl !== undefined) {
-    onProgress("Bringing the database up to date");
-    await migrate(postgres);
-  }
   const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
   const redis =
     redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
@@ -216,6 +217,7 @@ async function assemble(
       await health.start();
       await warnOfPendingMigrations();
       await access.start();
+      if (config.production) void warnOfRights();
       usage.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
@@ -235,6 +237,14 @@ async function assemble(
       await embedded?.stop();
     },
   };
+
+  async function warnOfRights(): Promise<void> {
+    if (await couldChangeAuditLog(postgres).catch(() => false)) {
+      logger.warn(
+        "the service's database role could change the audit log: see docs/database-roles.md",
+      );
+    }
+  }
 
   async function warnOfPendingMigrations(): Promise<void> {
     const pending = await pendingMigrations(postgres).catch(() => []);

@@ -44,6 +44,12 @@ export const configKeys = [
     meaning: "Read replicas of DATABASE_URL, comma-separated.",
   },
   {
+    name: "DATABASE_SERVICE_ROLE",
+    default: "none",
+    meaning:
+      "Read by `npm run migrate` only: the role that the service connects as, which then gets the privileges that it needs and no more (docs/database-roles.md).",
+  },
+  {
     name: "DATABASE_CA",
     default: "the authorities that Node trusts",
     meaning:

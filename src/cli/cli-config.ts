@@ -7,7 +7,7 @@ import {
   readPostgresConfig,
 } from "../config.ts";
 import { readIdentityConfig } from "../config-identity.ts";
-import { createConfigReader } from "../config-reader.ts";
+import { type ConfigReader, createConfigReader } from "../config-reader.ts";
 
 /** What the environment says to the command line; nothing of providers, Redis and ports. */
 export interface CliConfig {
@@ -15,6 +15,8 @@ export interface CliConfig {
   readonly identity: IdentityConfig;
   /** The database to work on. Undefined: only a service can be asked. */
   readonly database: (PostgresConfig & { readonly url: string }) | undefined;
+  /** The role that the service connects as, when it is not the one that migrates. */
+  readonly serviceRole: string | undefined;
   /** The service to ask. */
   readonly server: string | undefined;
   readonly apiKey: string | undefined;
@@ -35,10 +37,18 @@ export function readCliConfig(environment: Environment): CliConfig {
     production,
     identity: readIdentityConfig(reader, production),
     database: url === undefined ? undefined : { url, ...postgres },
+    serviceRole: readRole(reader),
     server: reader.text("TRIBE_SERVER"),
     apiKey: reader.text("TRIBE_API_KEY"),
     directory: resolve(reader.text("TRIBE_DIR") ?? ".tribe"),
   };
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
   return config;
+}
+
+function readRole(reader: ConfigReader): string | undefined {
+  const role = reader.text("DATABASE_SERVICE_ROLE");
+  if (role === undefined || /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/.test(role)) return role;
+  reader.fault("DATABASE_SERVICE_ROLE", "must be a name of letters, digits, _ and -");
+  return undefined;
 }
