@@ -134,8 +134,8 @@ export function createConversationService(parts: ConversationServiceParts) {
       }
     },
 
-    searchMessages: (request, { values }) =>
-      searchMessages(parts.search, requireCaller(values).userId, request),
+    searchMessages: (request, { values, signal }) =>
+      searchMessages(parts.search, requireCaller(values).userId, request, signal),
   } satisfies Partial<ServiceImpl<typeof ConversationService>>;
 }
 

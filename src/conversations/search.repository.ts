@@ -55,7 +55,7 @@ export interface MessageSearchRepository {
    * Finds the user's own messages, also those of a moment ago. Of more than 10,000
    * matches the newest are ranked.
    */
-  search(request: SearchRequest): Promise<SearchPage>;
+  search(request: SearchRequest, signal?: AbortSignal): Promise<SearchPage>;
   /** Stores the words of at most 200 messages. Returns how many were looked at. */
   indexSome(): Promise<number>;
 }
@@ -80,7 +80,7 @@ export function createMessageSearchRepository(postgres: Postgres): MessageSearch
   }
   return {
     indexSome: () => index(indexAny, [batchSize]),
-    async search(request) {
+    async search(request, signal) {
       for (let batch = 0; batch < batchesBeforeSearch; batch += 1) {
         if ((await index(indexOwn, [batchSize, request.userId])) < batchSize) break;
       }
@@ -99,8 +99,12 @@ export function createMessageSearchRepository(postgres: Postgres): MessageSearch
       ];
       const rows =
         conversationId === undefined
-          ? await postgres.query<SearchRow>(searchEverywhere, values)
-          : await postgres.query<SearchRow>(searchConversation, [...values, conversationId]);
+          ? await postgres.query<SearchRow>(searchEverywhere, values, signal)
+          : await postgres.query<SearchRow>(
+              searchConversation,
+              [...values, conversationId],
+              signal,
+            );
       return toSearchPage(rows, limit);
     },
   };

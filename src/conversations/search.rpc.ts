@@ -15,6 +15,7 @@ export async function searchMessages(
   search: MessageSearchRepository,
   userId: string,
   request: SearchMessagesRequest,
+  signal: AbortSignal,
 ) {
   const startTime = fromProtoTimestamp(request.startTime, "startTime");
   const endTime = fromProtoTimestamp(request.endTime, "endTime");
@@ -22,16 +23,19 @@ export async function searchMessages(
   const query = storableText(request.query, "query");
   const scope = ["SearchMessages", userId, query, conversationId, role, startTime, endTime];
   const cursor = decodePageToken(request.pageToken, scope, isSearchCursor);
-  const page = await search.search({
-    userId,
-    query,
-    conversationId: conversationId || undefined,
-    role: fromProtoRole(role),
-    startTime,
-    endTime,
-    limit: request.pageSize || defaultPageSize,
-    after: cursor && { rank: cursor[0], messageId: cursor[1] },
-  });
+  const page = await search.search(
+    {
+      userId,
+      query,
+      conversationId: conversationId || undefined,
+      role: fromProtoRole(role),
+      startTime,
+      endTime,
+      limit: request.pageSize || defaultPageSize,
+      after: cursor && { rank: cursor[0], messageId: cursor[1] },
+    },
+    signal,
+  );
   return {
     results: page.results.map(toProtoSearchResult),
     nextPageToken:

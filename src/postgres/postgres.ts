@@ -1,4 +1,5 @@
 import type { EntityManager, MikroORM } from "@mikro-orm/postgresql";
+import { type PooledClient, queryUntilAborted } from "./cancel.ts";
 import { isDatabaseUnavailable, throwDatabaseFailure } from "./failure.ts";
 import type { PgClient } from "./lane.ts";
 import { createOrm, type PostgresOptions, statementTimeoutOf } from "./orm.ts";
@@ -30,9 +31,14 @@ export interface Postgres {
   run(statement: Statement, values: readonly unknown[]): Promise<TextRow[]>;
   /**
    * Runs any prepared statement in one round trip on the ORM's own connections, and
-   * gives its rows as arrays of what pg makes of the columns.
+   * gives its rows as arrays of what pg makes of the columns. Cancelled at the server when
+   * the signal aborts.
    */
-  query<Row extends unknown[]>(statement: Statement, values: unknown[]): Promise<Row[]>;
+  query<Row extends unknown[]>(
+    statement: Statement,
+    values: unknown[],
+    signal?: AbortSignal,
+  ): Promise<Row[]>;
   /** Runs a unit of work on an EntityManager of its own. */
   work<Result>(unit: (em: EntityManager) => Promise<Result>): Promise<Result>;
   /** Resolves when the primary answers within `timeoutMs` (default 1,000). */
@@ -50,14 +56,26 @@ interface Pool {
   readonly idleCount: number;
   readonly waitingCount: number;
   on(event: "connect" | "remove", listener: (client: PgClient) => void): unknown;
-  query(query: {
-    name?: string;
-    text: string;
-    values?: unknown[];
-    rowMode: "array";
-    query_timeout?: number;
-  }): Promise<{ rows: unknown[][] }>;
+  query(query: PoolQuery): Promise<PoolResult>;
+  connect(): Promise<PooledClient<PoolQuery, PoolResult>>;
 }
+
+interface PoolQuery {
+  name?: string;
+  text: string;
+  values?: unknown[];
+  rowMode: "array";
+  query_timeout?: number;
+}
+
+interface PoolResult {
+  rows: unknown[][];
+}
+
+const cancelBackend: Statement = {
+  name: "cancel_backend",
+  text: "select pg_cancel_backend($1::int)",
+};
 
 /** Opens the pool; connects when first used, so an absent server does not fail here. */
 export async function createPostgres(options: PostgresOptions): Promise<Postgres> {
@@ -83,6 +101,8 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       for (const client of clients) client.connection.stream.destroy();
     },
   });
+  const cancel = (processId: number) => pipeline.query(cancelBackend, [processId]);
+
   /** Everything but the beat goes through here. */
   function ask<Result>(start: () => Promise<Result>): Promise<Result> {
     const refused = presence.refusal();
@@ -92,8 +112,17 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
   return {
     orm,
     run: (statement, values) => ask(() => pipeline.query(statement, values)),
-    async query<Row extends unknown[]>({ name, text }: Statement, values: unknown[]) {
-      const { rows } = await ask(() => pool.query({ name, text, values, rowMode: "array" }));
+    async query<Row extends unknown[]>(
+      { name, text }: Statement,
+      values: unknown[],
+      signal?: AbortSignal,
+    ) {
+      const query = { name, text, values, rowMode: "array" } as const;
+      const { rows } = await ask(async () =>
+        signal === undefined
+          ? pool.query(query)
+          : queryUntilAborted(await pool.connect(), query, signal, cancel),
+      );
       return rows as Row[];
     },
     work: (unit) => ask(() => unit(orm.em.fork())),

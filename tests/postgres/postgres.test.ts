@@ -64,6 +64,14 @@ async function failures(postgres: Postgres, statement = one, values: unknown[] =
   );
 }
 
+/** Statements of others that contain this text. */
+const othersRunning = (text: string) =>
+  database.sql(
+    `select pid from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid() and state = 'active'
+       and query like '%${text}%'`,
+  );
+
 /** What a call fails with. */
 const failureOf = (call: Promise<unknown>) =>
   call.then(
@@ -147,13 +155,6 @@ describe("without a database", () => {
     expect(await running).toEqual(allUnavailable);
     await expect.poll(() => failures(postgres)).toEqual(allOne);
   });
-
-  const othersRunning = (text: string) =>
-    database.sql(
-      `select pid from pg_stat_activity
-       where datname = current_database() and pid <> pg_backend_pid() and state = 'active'
-         and query like '%${text}%'`,
-    );
 });
 
 describe("with a database", () => {
@@ -163,6 +164,19 @@ describe("with a database", () => {
     expect(await postgres.run(one, [])).toEqual([["1"]]);
     expect(await failed).toEqual(allUnavailable);
     expect(await postgres.run(one, [])).toEqual([["1"]]);
+  });
+
+  test("a query is cancelled when nobody waits for it, and nothing else is", async () => {
+    const postgres = await open({ poolSize: 1 });
+    const leaving = new AbortController();
+    const asked = failureOf(postgres.query(sleep, [60], leaving.signal));
+    await expect.poll(async () => (await othersRunning("pg_sleep")).length).toBe(1);
+    leaving.abort();
+    expect(await asked).toEqual(unavailable);
+    expect(await othersRunning("pg_sleep")).toEqual([]);
+    expect(await postgres.query(one, [], new AbortController().signal)).toEqual([["1"]]);
+    await expect(postgres.query(one, [], leaving.signal)).rejects.toThrow("aborted");
+    expect(await failures(postgres)).toEqual(allOne);
   });
 
   test("waiting for a connection has an end", async () => {
