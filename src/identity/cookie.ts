@@ -18,6 +18,13 @@ export function sessionCookieOf(header: Headers): string | undefined {
   return undefined;
 }
 
+/** The cookie that says who calls: there is nothing else in the call that does. */
+export function decidingCookieOf(header: Headers): string | undefined {
+  return header.has("authorization") || header.has("x-api-key")
+    ? undefined
+    : sessionCookieOf(header);
+}
+
 /** The header that gives a browser the cookie, for so many seconds; 0 takes it away. */
 export function sessionCookie(value: string, seconds: number): string {
   return `${cookieName}=${value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=${seconds}`;

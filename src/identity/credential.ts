@@ -3,11 +3,20 @@ import { DomainError, unauthenticated } from "../errors.ts";
 /** Longer ones are refused unread: a foreign token with many claims has a few kilobytes. */
 const maxLength = 8192;
 
-/** The API key or token of a call; undefined: there is none. */
+/**
+ * The API key or token of a call; undefined: there is none. It goes before a cookie, which a
+ * browser adds by itself. Two that differ are refused: whoever sends them may mean either, and
+ * whatever checked only one of them on the way may have checked the other.
+ */
 export function credentialOf(header: Headers): string | undefined {
   const authorization = header.get("authorization");
-  const credential =
-    authorization === null ? header.get("x-api-key") : bearerCredential(authorization);
+  const apiKey = header.get("x-api-key");
+  const credential = authorization === null ? apiKey : bearerCredential(authorization);
+  if (authorization !== null && apiKey !== null && credential !== apiKey) {
+    throw unauthenticated(
+      "`authorization` and `x-api-key` carry different credentials: send one of them",
+    );
+  }
   if (credential === null || credential === "") return undefined;
   if (credential.length > maxLength) {
     throw unauthenticated(`the credential is longer than ${maxLength} characters`);

@@ -4,7 +4,7 @@ import type { IdentityService } from "../../gen/tribe/v1/identity_pb.js";
 import { trailOf } from "../audit/trail.ts";
 import { DomainError, unauthenticated } from "../errors.ts";
 import { requireCaller } from "./caller.ts";
-import { type OriginRules, requireOwnOrigin, sessionCookie, sessionCookieOf } from "./cookie.ts";
+import { type OriginRules, requireOwnOrigin, decidingCookieOf, sessionCookie } from "./cookie.ts";
 import type { Sessions } from "./sessions.ts";
 import type { UserRepository } from "./user.repository.ts";
 import { toProtoUser } from "./user.rpc.ts";
@@ -51,7 +51,7 @@ export function createSessionService({ sessions, users, originRules }: SessionSe
           "an API key has no session to end; revoke the key, or sign out everywhere",
         );
       }
-      const cookie = sessionCookieOf(requestHeader);
+      const cookie = decidingCookieOf(requestHeader);
       await sessions.end(caller, everywhere, cookie, trailOf(values));
       if (cookie !== undefined) responseHeader.append("set-cookie", sessionCookie("", 0));
       return {};
@@ -61,7 +61,7 @@ export function createSessionService({ sessions, users, originRules }: SessionSe
       const { userId, permissions, sessionId } = requireCaller(values);
       const user = await users.find(userId);
       if (user === undefined) throw unauthenticated("the user was erased");
-      const cookie = sessionId === undefined ? undefined : sessionCookieOf(requestHeader);
+      const cookie = sessionId === undefined ? undefined : decidingCookieOf(requestHeader);
       return {
         user: toProtoUser(user),
         permissions: [...permissions].sort(),

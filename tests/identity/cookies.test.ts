@@ -1,5 +1,7 @@
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   CreateConversationRequestSchema,
@@ -70,6 +72,30 @@ const doors: [string, (headers: Record<string, string>) => Promise<number | stri
       (await call("/tribe.v1.ConversationService/CreateConversation", headers, {})).status,
   ],
   [
+    "gRPC-Web",
+    async (headers) => {
+      const transport = createGrpcWebTransport({
+        baseUrl: app.baseUrl,
+        httpVersion: "1.1",
+        interceptors: [
+          (next) => (request) => {
+            for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
+            return next(request);
+          },
+        ],
+      });
+      try {
+        await createClient(ConversationService, transport).createConversation({});
+        return 200;
+      } catch (error) {
+        const { code } = ConnectError.from(error);
+        return (
+          { [Code.PermissionDenied]: 403, [Code.Unauthenticated]: 401 }[code as number] ?? code
+        );
+      }
+    },
+  ],
+  [
     "gRPC",
     (headers) =>
       new Promise((resolve) => {
@@ -118,6 +144,42 @@ describe.each(doors)("over %s", (_, createConversation) => {
     expect(await createConversation({ ...headers, "sec-fetch-site": "same-site" })).toBe(403);
     expect(await createConversation({ ...headers, origin: "https://chat.example" })).toBe(200);
   });
+});
+
+describe.each(doors)("of two credentials over %s", (_, createConversation) => {
+  test("the key or token decides, and a cookie beside it is not looked at", async () => {
+    const { cookie } = await signIn();
+    const key = { "x-api-key": app.key };
+    expect(await createConversation({ ...key, cookie: "__Host-tribe=nothing" })).toBe(200);
+    // What no other site's page can add proves that it is none.
+    expect(await createConversation({ ...key, cookie, origin: "https://evil.example" })).toBe(200);
+    expect(await createConversation({ "x-api-key": "nobody's", cookie })).toBe(401);
+    expect(await createConversation({ authorization: "Bearer nobody's", cookie })).toBe(401);
+  });
+
+  test("a key and a token that differ are refused, whichever of them is right", async () => {
+    const authorization = `Bearer ${app.key}`;
+    expect(await createConversation({ authorization, "x-api-key": app.key })).toBe(200);
+    expect(await createConversation({ authorization, "x-api-key": "another" })).toBe(401);
+    expect(
+      await createConversation({ authorization: "Bearer another", "x-api-key": app.key }),
+    ).toBe(401);
+    expect(await createConversation({ authorization: "Basic YTpi", "x-api-key": app.key })).toBe(
+      401,
+    );
+  });
+});
+
+test("beside a token, a cookie's session is neither shown nor ended", async () => {
+  const { cookie } = await signIn();
+  const tokens = await clientsOf(app.baseUrl, "").identity.signIn({ email, password });
+  const headers = { authorization: `Bearer ${tokens.accessToken}`, cookie };
+  const me = (await (await call("/api/v1/me", headers)).json()) as { csrfToken?: string };
+  expect(me.csrfToken ?? "").toBe("");
+  const out = await call("/api/v1/auth:signOut", headers, {});
+  expect([out.status, out.headers.get("set-cookie")]).toEqual([200, null]);
+  expect((await call("/api/v1/me", headers)).status).toBe(401);
+  expect((await call("/api/v1/me", { cookie })).status).toBe(200);
 });
 
 test("our own page may call, and GetMe gives it the token again after a reload", async () => {
