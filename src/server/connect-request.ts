@@ -42,8 +42,13 @@ export async function readQuery(
   if (encoding !== "json" && encoding !== "proto") {
     throw invalidField("encoding", "must be json or proto");
   }
-  const text = query.get("message") ?? "";
-  const bytes = Buffer.from(text, query.get("base64") === "1" ? "base64url" : "utf8");
+  const text = query.get("message");
+  if (text === null) throw invalidField("message", "must be the request message");
+  const isBase64 = query.get("base64") === "1";
+  if (isBase64 && !/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) {
+    throw invalidField("message", "must be base64");
+  }
+  const bytes = Buffer.from(text, isBase64 ? "base64url" : "utf8");
   const compression = query.get("compression") ?? "";
   const binary = encoding === "proto";
   if (compression === "" || compression === "identity") return { binary, bytes };
@@ -64,4 +69,11 @@ export async function readQuery(
     },
   );
   return { binary, bytes: decompressed };
+}
+
+/** Names the parameter where an error speaks of the body, which a GET request has not. */
+export function ofParameter(reason: unknown): unknown {
+  const body = "the body ";
+  if (!(reason instanceof ConnectError) || !reason.rawMessage.startsWith(body)) return reason;
+  return invalidField("message", reason.rawMessage.slice(body.length));
 }

@@ -5,7 +5,7 @@
  * Connect-ES serves the other kinds. This door is here because its parse errors
  * name no field and reach no interceptor, and it costs a third of the CPU.
  */
-import { toBinary, toJson } from "@bufbuild/protobuf";
+import { type Message, toBinary, toJson } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -18,7 +18,7 @@ import { callKey } from "../rpc/call.ts";
 import { type CallEntry, logRefusal } from "../rpc/calls.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import type { CallContext, InvocableMethod } from "../rpc/invoke.ts";
-import { isBinaryType, readQuery, timeoutOf } from "./connect-request.ts";
+import { isBinaryType, ofParameter, readQuery, timeoutOf } from "./connect-request.ts";
 import { readJson, readProtobuf } from "./read-message.ts";
 
 export interface ConnectUnaryOptions {
@@ -53,6 +53,14 @@ export function createConnectUnary(
     return context;
   }
 
+  function readMessage(bytes: Buffer, binary: boolean, isParameter: boolean): Message {
+    try {
+      return binary ? readProtobuf(input, bytes) : readJson(input, bytes);
+    } catch (reason) {
+      throw isParameter ? ofParameter(reason) : reason;
+    }
+  }
+
   return async (request, reply) => {
     const { raw, call } = request;
     const response = reply.raw;
@@ -60,7 +68,7 @@ export function createConnectUnary(
     let context: CallContext | undefined;
     try {
       const { binary, bytes } = await readRequest(raw, options.maxMessageBytes);
-      const message = binary ? readProtobuf(input, bytes) : readJson(input, bytes);
+      const message = readMessage(bytes, binary, raw.method === "GET");
       context = open(request, response);
       const answer = await invocable.invokeUnary(message, context);
       const body = binary ? toBinary(output, answer) : JSON.stringify(toJson(output, answer));

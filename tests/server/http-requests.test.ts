@@ -398,6 +398,25 @@ test("GET reads JSON, base64 and compressed messages", async () => {
   });
 });
 
+test.each([
+  ["", "encoding", "must be json or proto"],
+  ["encoding=xml&message={}", "encoding", "must be json or proto"],
+  ["encoding=json", "message", "must be the request message"],
+  ["encoding=json&message=", "message", "is not JSON: it ends too early at line 1, column 1"],
+  ["encoding=json&message={", "message", "is not JSON: it ends too early at line 1, column 2"],
+  ["encoding=json&base64=1&message=*", "message", "must be base64"],
+  ["encoding=json&base64=1&message=_w", "message", "is not UTF-8 at byte 0"],
+  ["encoding=json&compression=gzip&message={}", "message", "must be gzip"],
+  ['encoding=json&message={"pageSize":"x"}', "pageSize", ""],
+  ['encoding=json&message={"pageSize":1,"pageSize":2}', "pageSize", "is given twice"],
+])("GET with ?%s names the parameter", async (query, field, description) => {
+  const path = `${doors.httpUrl}/tribe.v1.ChatService/ListModels?connect=v1&${query}`;
+  const error = (await (await fetch(path)).json()) as ConnectErrorJson;
+  expect(error.code).toBe("invalid_argument");
+  expect(error.message.startsWith(`${field}: ${description}`)).toBe(true);
+  expect(debugOf(error)["BadRequest"]).toMatchObject({ fieldViolations: [{ field }] });
+});
+
 test("a response is compressed for callers that take it", async () => {
   const response = await post(unary, { ...json, "accept-encoding": "br" }, jsonOf("Hello"));
   expect(response.headers.get("content-encoding")).toBeNull();
