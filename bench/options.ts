@@ -37,6 +37,7 @@ const help = `npm run bench -- [options]
 
   --quick                under 90 seconds: fewer, shorter rounds and one arrival rate
   --soak TURNS           only Tribe: so many unary turns, memory every tenth of them
+  --rest [ROUNDS CALLS]  only the REST edge: the transcoder, Connect JSON and routes by hand
   --profile              only Tribe: what it spends the CPU of a turn on
   --subjects LIST        tribe,portkey,llms (the default)
   --scenarios LIST       rest,grpc,sse,paced (the default)

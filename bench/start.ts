@@ -1,4 +1,4 @@
-/** `npm run bench`: installs what the bench needs the first time, then runs it on its core. */
+/** `npm run bench`: installs what the bench needs the first time, then runs it on its core; `--rest` runs bench/rest.ts alone. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
@@ -11,6 +11,11 @@ function run(command: string, commandArguments: string[]): void {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+const alone = commandLine.indexOf("--rest");
+if (alone !== -1) {
+  run(process.execPath, [`${here}/rest.ts`, ...commandLine.toSpliced(alone, 1)]);
+  process.exit();
+}
 if (process.platform !== "linux" || spawnSync("taskset", ["-V"]).status !== 0) {
   throw new Error("The bench needs Linux with taskset (util-linux) and two cores");
 }
@@ -21,3 +26,5 @@ if (!existsSync(`${here}/node_modules/@portkey-ai/gateway`)) {
 // Everything but the measured services lives on core 1, and whatever this starts inherits it.
 run("taskset", ["-c", "1", process.execPath, `${here}/run.ts`, ...commandLine]);
 run("taskset", ["-c", "0", process.execPath, `${here}/access.ts`]);
+// Ratios within a few rounds are enough here; `--rest` takes its time.
+run(process.execPath, [`${here}/rest.ts`, "3", "2000"]);
