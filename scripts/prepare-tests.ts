@@ -1,11 +1,54 @@
 /**
- * Before the tests: what they need beside npm's packages is a redis-server. On Debian and
- * Ubuntu root gets it installed; everybody else is told what to install.
+ * Before the tests: what they need beside npm's packages is a redis-server and nginx. On Debian
+ * and Ubuntu root gets them installed; everybody else is told what to install.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 
 const servicePolicy = "/usr/sbin/policy-rc.d";
+// Where Debian has what only administrators run.
+process.env["PATH"] = `${process.env["PATH"]}:/usr/sbin`;
+
+/** A program of the system that the tests run. */
+interface Need {
+  readonly name: string;
+  /** Debian's packages. */
+  readonly packages: readonly string[];
+  /** Whether it is there, and new enough. */
+  isMet(): boolean;
+  /** How else to get it. */
+  readonly advice: readonly string[];
+}
+
+const needs: readonly Need[] = [
+  {
+    name: "redis-server and redis-cli, version 6.2 or newer",
+    packages: ["redis-server"],
+    isMet() {
+      if (!has("redis-cli", "--version") || !has("redis-server", "--version")) return false;
+      const version = execFileSync("redis-server", ["--version"], { encoding: "utf8" });
+      const [major = 0, minor = 0] = /\bv=(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
+      return major > 6 || (major === 6 && minor >= 2);
+    },
+    advice: [
+      "Debian, Ubuntu  sudo apt-get install redis-server",
+      "Fedora          sudo dnf install redis",
+      "Alpine          apk add redis",
+      "macOS           brew install redis",
+    ],
+  },
+  {
+    name: "nginx",
+    packages: ["nginx", "libnginx-mod-http-brotli-filter"],
+    isMet: () => has("nginx", "-v"),
+    advice: [
+      "Debian, Ubuntu  sudo apt-get install nginx",
+      "Fedora          sudo dnf install nginx",
+      "Alpine          apk add nginx",
+      "macOS           brew install nginx",
+    ],
+  },
+];
 
 function has(command: string, ...args: string[]): boolean {
   try {
@@ -16,50 +59,37 @@ function has(command: string, ...args: string[]): boolean {
   }
 }
 
-/** Both programs, and of version 6.2 or newer. */
-function hasRedis(): boolean {
-  if (!has("redis-cli", "--version") || !has("redis-server", "--version")) return false;
-  const version = execFileSync("redis-server", ["--version"], { encoding: "utf8" });
-  const [major = 0, minor = 0] = /\bv=(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
-  return major > 6 || (major === 6 && minor >= 2);
-}
-
 function aptGet(...args: string[]) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const output = ["ignore", "inherit", "inherit"] as const;
   execFileSync("apt-get", ["-q", "-y", ...args], { env, stdio: [...output] });
 }
 
-function installRedis() {
-  process.stdout.write("The tests need redis-server: installing it with apt-get.\n");
+function install(packages: readonly string[]) {
+  process.stdout.write(`The tests need ${packages.join(", ")}: installing with apt-get.\n`);
   // Debian starts what it installs, unless this says no: the tests start servers of their own.
   const isPolicyOurs = !existsSync(servicePolicy);
   if (isPolicyOurs) writeFileSync(servicePolicy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {
     aptGet("update");
-    aptGet("install", "--no-install-recommends", "redis-server");
+    aptGet("install", "--no-install-recommends", ...packages);
   } finally {
     if (isPolicyOurs) rmSync(servicePolicy, { force: true });
   }
 }
 
-if (!hasRedis() && process.getuid?.() === 0 && has("apt-get", "--version")) {
+const missing = () => needs.filter((need) => !need.isMet());
+
+const toInstall = missing().flatMap((need) => need.packages);
+if (toInstall.length > 0 && process.getuid?.() === 0 && has("apt-get", "--version")) {
   try {
-    installRedis();
+    install(toInstall);
   } catch (error) {
     process.stderr.write(`apt-get failed: ${String(error)}\n`);
   }
 }
-if (!hasRedis()) {
-  process.stderr.write(
-    [
-      "The tests need redis-server and redis-cli, version 6.2 or newer, on the PATH:",
-      "  Debian, Ubuntu  sudo apt-get install redis-server",
-      "  Fedora          sudo dnf install redis",
-      "  Alpine          apk add redis",
-      "  macOS           brew install redis",
-      "",
-    ].join("\n"),
-  );
+for (const { name, advice } of missing()) {
+  const lines = advice.map((line) => `  ${line}\n`).join("");
+  process.stderr.write(`The tests need ${name} on the PATH:\n${lines}`);
   process.exitCode = 1;
 }

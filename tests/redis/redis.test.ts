@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { waitUntil } from "../../src/embedded/process.ts";
 import type { RedisAddress } from "../../src/config.ts";
 import { createRedis, type Redis, type RedisOptions } from "../../src/redis/redis.ts";
-import { makeCertificate } from "../support/certificate.ts";
+import { makeCertificate } from "../../deploy/certificate.ts";
 import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
 
 const clients: Redis[] = [];

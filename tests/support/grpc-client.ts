@@ -1,7 +1,12 @@
 /** A @grpc/grpc-js client for any generated service. */
 import { fromBinary, toBinary, type DescMessage, type Message } from "@bufbuild/protobuf";
 import type { DescService } from "@bufbuild/protobuf";
-import { credentials, makeClientConstructor, type MethodDefinition } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  credentials,
+  makeClientConstructor,
+  type MethodDefinition,
+} from "@grpc/grpc-js";
 
 /** The methods of a client, by their names as in the contract. */
 export type GrpcClient = InstanceType<ReturnType<typeof makeClientConstructor>>;
@@ -10,6 +15,7 @@ export function createGrpcClient(
   service: DescService,
   address: string,
   options: Record<string, unknown> = {},
+  security: ChannelCredentials = credentials.createInsecure(),
 ): GrpcClient {
   const definition: Record<string, MethodDefinition<Message, Message>> = {};
   for (const method of service.methods) {
@@ -26,7 +32,7 @@ export function createGrpcClient(
     } as MethodDefinition<Message, Message>;
   }
   const Client = makeClientConstructor(definition, service.typeName);
-  return new Client(address, credentials.createInsecure(), {
+  return new Client(address, security, {
     "grpc.max_receive_message_length": -1,
     "grpc.max_send_message_length": -1,
     ...options,
