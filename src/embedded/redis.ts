@@ -12,6 +12,7 @@ import {
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { prepareDirectory } from "./directory.ts";
 import { waitUntil } from "./process.ts";
@@ -21,8 +22,6 @@ import { supervise, type SupervisedServer } from "./supervise.ts";
 export interface EmbeddedRedis {
   /** Its address; a part of Config's RedisAddress. */
   readonly address: { readonly kind: "socket"; readonly path: string };
-  /** Resolves with a description when it ends, asked or not. Never rejects. */
-  readonly ended: Promise<string>;
   /** Ends it cleanly, everything written. */
   stop(): Promise<void>;
 }
@@ -38,6 +37,9 @@ export interface EmbeddedRedisOptions {
 const oldestVersion = "6.2";
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 30_000;
+/** Before one that has ended is started again. */
+const shortestPauseMs = 200;
+const longestPauseMs = 10_000;
 /** The system's limit is 104 to 108 bytes, its last one a NUL. */
 const longestSocketPath = 100;
 
@@ -65,22 +67,43 @@ export async function startEmbeddedRedis(
   await endEarlierRun(path, report);
 
   report(`Starting Redis ${version}`);
-  const server = supervise({
+  let server = launch(home, path);
+  const failure = await untilReady(server, path);
+  if (failure !== undefined)
+    throw new Error(`Redis ${failure}; its log says:\n${logEnd(join(home, "log"))}`);
+  const stopping = new AbortController();
+  const kept = keepRunning();
+
+  /** Everything goes on while it is away, with less; so it is started again, however it ended. */
+  async function keepRunning(): Promise<void> {
+    for (let pauseMs = shortestPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      const startedAt = performance.now();
+      await server.ended;
+      if (performance.now() - startedAt > longestPauseMs) pauseMs = shortestPauseMs;
+      await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => {});
+      if (stopping.signal.aborted) return;
+      server = launch(home, path);
+    }
+  }
+  return {
+    address: { kind: "socket", path },
+    async stop() {
+      stopping.abort();
+      await server.stop();
+      await kept;
+    },
+  };
+}
+
+function launch(home: string, socketPath: string): SupervisedServer {
+  return supervise({
     command: "redis-server",
-    args: settings(home, path),
+    args: settings(home, socketPath),
     stopSignal: "TERM",
     stopTimeoutMs,
     logFile: join(home, "log"),
     environment: { ...process.env, LC_ALL: "C" },
   });
-  const failure = await untilReady(server, path);
-  if (failure !== undefined)
-    throw new Error(`Redis ${failure}; its log says:\n${logEnd(join(home, "log"))}`);
-  return {
-    address: { kind: "socket", path },
-    ended: server.ended,
-    stop: () => server.stop(),
-  };
 }
 
 function settings(home: string, socketPath: string): string[] {

@@ -28,7 +28,6 @@ process.stdin.resume().once("end", async () => {
   await Promise.all([postgres.stop(), redis.stop()]);
   lock.release();
   print(await postgres.ended);
-  print(await redis.ended);
 });
 const adminKey = keptAdminKey(directory);
 const { path: redisPath } = redis.address;
