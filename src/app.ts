@@ -200,6 +200,7 @@ async function assemble(
     httpPort: config.http.port,
     grpcPort: config.grpc.port,
     trustedProxies: config.trustedProxies,
+    corsOrigins: config.corsOrigins,
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
     addRoutes(http) {

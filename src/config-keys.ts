@@ -34,6 +34,12 @@ export const configKeys = [
       "Proxies whose `x-forwarded-for` says who calls, comma-separated IP addresses and `address/prefix`. Whoever else sends that header is not believed.",
   },
   {
+    name: "CORS_ORIGINS",
+    default: "none",
+    meaning:
+      "Browser origins that may call REST, comma-separated like `https://app.example.com`, or `*` for all. Callers identify themselves with a token or key; cookies are not sent.",
+  },
+  {
     name: "DATABASE_URL",
     default: "an embedded PostgreSQL in TRIBE_DIR",
     meaning: "PostgreSQL: `postgres://user:password@host:5432/database`.",

@@ -59,6 +59,8 @@ export interface Config {
   readonly grpc: NetworkAddress;
   /** Proxies that are believed who calls: IP addresses and `address/prefix`. */
   readonly trustedProxies: readonly string[];
+  /** Browser origins that may call REST; `*` for all, empty for none. */
+  readonly corsOrigins: "*" | readonly string[];
   readonly postgres: PostgresConfig;
   /** `embedded`: a redis-server found on the PATH, else in-process. */
   readonly redis: RedisAddress | { readonly kind: "embedded" };
@@ -120,6 +122,7 @@ export function readConfig(environment: Environment): Config {
     http: { host, port: reader.integer("HTTP_PORT", 0, 65_535) ?? 8080 },
     grpc: { host, port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090 },
     trustedProxies: reader.networks("TRUSTED_PROXIES"),
+    corsOrigins: readCorsOrigins(reader),
     postgres: readPostgresConfig(reader),
     redis: readRedis(reader),
     providers: {
@@ -253,4 +256,19 @@ function deepFreeze<T extends object>(value: T): T {
   for (const child of Object.values(value))
     if (typeof child === "object" && child !== null) deepFreeze(child as object);
   return Object.freeze(value);
+}
+
+function readCorsOrigins(reader: ConfigReader): "*" | readonly string[] {
+  const text = reader.text("CORS_ORIGINS");
+  if (text === undefined) return [];
+  if (text === "*") return text;
+  const origins = text.split(",").map((origin) => origin.trim());
+  if (origins.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin)) {
+    return origins;
+  }
+  reader.fault(
+    "CORS_ORIGINS",
+    "must be `*` or comma-separated origins like https://app.example.com",
+  );
+  return [];
 }

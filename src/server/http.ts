@@ -34,6 +34,8 @@ export interface HttpServerOptions {
   /** A whole request must have come within this time, in milliseconds. */
   requestTimeoutMs: number;
   clientAddress: ClientAddress;
+  /** Browser origins that may call REST; `*` for all, empty for none. */
+  corsOrigins: "*" | readonly string[];
   /** Adds routes beside Connect's and REST's: documentation, static files. */
   addRoutes?(server: FastifyInstance): void;
 }

@@ -18,13 +18,27 @@ export interface RestRoutesOptions {
   maxMessageBytes: number;
   /** The longest that a call may take, in milliseconds; the deadline of calls that bring none. */
   defaultTimeoutMs: number;
+  /** Browser origins that may call; `*` for all, empty for none. */
+  corsOrigins: "*" | readonly string[];
 }
+
+/** Response headers that scripts of other origins may read. */
+const exposedHeaders = [
+  "etag",
+  "retry-after",
+  "x-request-id",
+  "x-tribe-cache",
+  ...["limit", "remaining", "reset"].flatMap((name) => [
+    `x-ratelimit-${name}-requests`,
+    `x-ratelimit-${name}-tokens`,
+  ]),
+];
 
 const deadlineHeaders = ["x-server-timeout", "connect-timeout-ms", "grpc-timeout"];
 
 /** Adds a route for every `google.api.http` rule. */
 export function addRestRoutes(server: FastifyInstance, options: RestRoutesOptions): void {
-  const { routes, interceptors, log, defaultTimeoutMs } = options;
+  const { routes, interceptors, log, defaultTimeoutMs, corsOrigins } = options;
   const defaultSeconds = String(defaultTimeoutMs / 1000);
   void server.register(async (scope) => {
     scope.addHook("onRequest", (request, _reply, done) => {
@@ -40,6 +54,7 @@ export function addRestRoutes(server: FastifyInstance, options: RestRoutesOption
       interceptors,
       maxRequestBytes: options.maxMessageBytes,
       maxTimeoutMs: defaultTimeoutMs,
+      ...(corsOrigins.length === 0 ? {} : { cors: { origins: corsOrigins, exposedHeaders } }),
       registry: createRegistry(file_google_rpc_error_details),
       contextValues: (request) => createContextValues().set(callKey, request.call),
       mapError(reason, request) {

@@ -41,6 +41,8 @@ export interface ServerParts {
   requestTimeoutMs?: number;
   /** Proxies whose `x-forwarded-for` is believed: IP addresses and `address/prefix`. Default: none. */
   trustedProxies?: readonly string[];
+  /** Browser origins that may call REST. Default: none. */
+  corsOrigins?: "*" | readonly string[];
   /** How long calls may still run when the server ends, in milliseconds. Default: 10 seconds. */
   drainMs?: number;
   /** Adds routes of other kinds to the HTTP port. */
@@ -101,6 +103,7 @@ export function createServer(parts: ServerParts): Server {
     defaultTimeoutMs,
     requestTimeoutMs,
     clientAddress,
+    corsOrigins: parts.corsOrigins ?? [],
     ...(parts.addRoutes ? { addRoutes: parts.addRoutes } : {}),
   });
 

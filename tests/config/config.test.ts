@@ -111,6 +111,21 @@ describe("readConfig", () => {
     }
   });
 
+  it("lets in the browser origins that are named", () => {
+    expect(readConfig({}).corsOrigins).toEqual([]);
+    expect(readConfig({ CORS_ORIGINS: "*" }).corsOrigins).toBe("*");
+    const origins = "https://app.example.com, http://localhost:3000";
+    expect(readConfig({ CORS_ORIGINS: origins }).corsOrigins).toEqual([
+      "https://app.example.com",
+      "http://localhost:3000",
+    ]);
+    for (const wrong of ["app.example.com", "https://app.example.com/", "https://a.b,*", "null"]) {
+      expect(faultsOf({ CORS_ORIGINS: wrong })).toEqual([
+        expect.stringContaining("CORS_ORIGINS must be `*` or comma-separated origins"),
+      ]);
+    }
+  });
+
   it("does not listen twice on one port, except on free ones", () => {
     expect(faultsOf({ HTTP_PORT: "9090" })).toEqual([
       "GRPC_PORT must differ from HTTP_PORT, both are 9090",

@@ -44,6 +44,26 @@ test("answers the same over Connect, gRPC-Web and gRPC", async () => {
   client.close();
 });
 
+test("REST answers browsers of the origins that are named, and of no others", async () => {
+  const origin = "https://app.example.com";
+  const open = await startDoors({ server: { corsOrigins: [origin] } });
+  const closed = await startDoors();
+  const url = "/api/v1/models";
+  const preflight = { "access-control-request-method": "GET" };
+  const allowed = async (doors: Doors, method: string, from: string) => {
+    const headers = { origin: from, ...(method === "OPTIONS" ? preflight : {}) };
+    const response = await fetch(doors.httpUrl + url, { method, headers });
+    return response.headers.get("access-control-allow-origin");
+  };
+  expect(await allowed(open, "GET", origin)).toBe(origin);
+  expect(await allowed(open, "OPTIONS", origin)).toBe(origin);
+  expect(await allowed(open, "GET", "https://other.example.com")).toBeNull();
+  expect(await allowed(closed, "GET", origin)).toBeNull();
+  expect(await allowed(closed, "OPTIONS", origin)).toBeNull();
+  await open.close();
+  await closed.close();
+});
+
 test("a trusted proxy says who calls, on every door, and nobody else does", async () => {
   const addresses: (string | undefined)[] = [];
   const options = (trustedProxies: string[]) => ({
