@@ -17,7 +17,7 @@ export interface AnswerBill {
 
 /** Keeps account of an answer while it is made. */
 export interface AnswerAccount extends Required<Omit<AnswerSink, "delta">> {
-  /** How many have been asked. */
+  /** How many attempts have ended. */
   readonly attempts: number;
   /**
    * The bill. `estimate` stands in when the provider of the answer did not tell its usage. Of an
@@ -32,7 +32,7 @@ export function createAnswerAccount(first: Answerer): AnswerAccount {
   let known: TokenUsage | undefined;
   let attempts = 0;
   // Almost every answer needs one attempt.
-  let earlier: { answerer: Answerer; usage: TokenUsage }[] | undefined;
+  let earlier: { answerer: Answerer; usage: TokenUsage; isEstimate: boolean }[] | undefined;
 
   return {
     get attempts() {
@@ -41,13 +41,15 @@ export function createAnswerAccount(first: Answerer): AnswerAccount {
     asked(next) {
       answerer = next;
       known = undefined;
+    },
+    attempted() {
       attempts += 1;
     },
     usage(usage) {
       known = usage;
     },
-    spent(by, usage) {
-      (earlier ??= []).push({ answerer: by, usage });
+    spent(by, usage, isEstimate) {
+      (earlier ??= []).push({ answerer: by, usage, isEstimate });
     },
     bill(isWhole, estimate) {
       const { model, provider, price, priceVersion } = answerer;
@@ -57,12 +59,13 @@ export function createAnswerAccount(first: Answerer): AnswerAccount {
       if (known && estimated && estimated.outputTokens > known.outputTokens) {
         usage = { ...known, outputTokens: estimated.outputTokens };
       }
-      const isEstimated = estimated !== undefined && isAnything(estimated);
+      let isEstimated = estimated !== undefined && isAnything(estimated);
       let cost = costMicros(price, usage);
       for (const attempt of earlier ?? []) {
         const more = costMicros(attempt.answerer.price, attempt.usage);
         cost = cost === undefined || more === undefined ? undefined : cost + more;
         usage = sum(usage, attempt.usage);
+        isEstimated ||= attempt.isEstimate;
       }
       return { ...bill, usage, costMicros: cost, estimated: isEstimated };
     },

@@ -50,6 +50,10 @@ export function createChat(
     // The caller is told by the run; here stands what only the operator may know.
     onFailure: (error, runId) =>
       logger.warn({ runId, reason: error.reason, err: error.cause }, error.message),
+    onAttempt: ({ deployment }, error, runId) =>
+      error instanceof Error
+        ? logger.debug({ runId, deployment, err: error }, "a deployment failed")
+        : logger.debug({ runId, deployment }, "a deployment answered"),
   });
   const turn = createTurn({ finder, models, repository, settler, runs, generate });
   const sweeper = createSweeper({

@@ -2,6 +2,7 @@ import type { StoredMessage } from "../conversations/message.ts";
 import { DomainError } from "../errors.ts";
 import type { Caller } from "../identity/caller.ts";
 import type { ContentPart } from "../providers/content.ts";
+import type { Answerer } from "../providers/model-answer.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelRequest, TokenUsage } from "../providers/provider.ts";
 import { estimateContentTokens, estimateRequestTokens } from "../providers/tokens.ts";
@@ -33,9 +34,12 @@ export interface GenerationParts {
   settler: Settler;
   /** Told of every run that did not complete, for the log: the run outlives the request that began it. */
   onFailure: (error: DomainError, runId: string) => void;
+  /** Told of every call to a deployment; `error`: what it failed with. */
+  onAttempt: (answerer: Answerer, error: unknown, runId: string) => void;
 }
 
-export function createGenerate({ models, settler, onFailure }: GenerationParts): Generate {
+export function createGenerate(parts: GenerationParts): Generate {
+  const { models, settler, onFailure, onAttempt } = parts;
   return async function generate(run, input) {
     const { choice, modelRequest } = input;
     const userMessage = storedQuestion(input);
@@ -62,6 +66,10 @@ export function createGenerate({ models, settler, onFailure }: GenerationParts):
           usage: account.usage,
           asked: account.asked,
           spent: account.spent,
+          attempted(answerer, error) {
+            account.attempted(answerer, error);
+            onAttempt(answerer, error, run.runId);
+          },
         },
         run.signal,
       );

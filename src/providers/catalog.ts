@@ -28,6 +28,22 @@ export interface Deployment {
   provider: string;
   /** What that provider calls the model. */
   model: string;
+  /** Tells deployments apart in logs, health and settings. Default: `model/provider`, numbered from the second on. */
+  name?: string;
+  /** An account of its own instead of the environment's. */
+  account?: DeploymentAccount;
+  /** Its share of the calls among those of the same order, 1 to 1,000. Default: 1. */
+  weight?: number;
+  /** Those of the lowest order get the calls while any of them is well. Default: 0. */
+  order?: number;
+}
+
+/** A key and a server of a deployment's own. */
+export interface DeploymentAccount {
+  /** Undefined: the server needs none. */
+  apiKey?: string;
+  /** Undefined: the provider's, as the environment has it. */
+  baseUrl?: string;
 }
 
 /** A model as callers know it. What is undefined is not known. */
@@ -51,8 +67,16 @@ export interface CatalogModel {
   price?: Price;
   /** The price list, where it is not the catalogue's. */
   priceVersion?: string;
-  /** Milliseconds to the first content, where the usual limit is too short. */
+  /** Milliseconds to the first content, where the usual limit does not fit. */
   firstTokenMs?: number;
+  /** Milliseconds from one content to the next, likewise. */
+  idleMs?: number;
+  /** Milliseconds for the whole answer, all attempts included, likewise. */
+  totalMs?: number;
+  /** The models that answer in its place when no deployment of it can, the preferred one first. */
+  fallbacks?: readonly string[];
+  /** Asks a second deployment too when the first has sent nothing for so many milliseconds. Default: never. */
+  hedgeAfterMs?: number;
 }
 
 export interface Catalog {

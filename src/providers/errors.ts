@@ -28,6 +28,9 @@ export interface ProviderComplaint {
 /** What to do about a failure of the provider that may be over soon. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** Seconds of pause that the provider itself asked for; the error's own may be a guess. */
+const ASKED_PAUSE = "retryAfterSeconds";
+
 const CONTEXT_TOO_LONG =
   /context.?length|context.?window|context.?size|prompt is too long|too many (input )?tokens|maximum.{0,20}context|input is too long/i;
 const OUT_OF_CREDIT =
@@ -42,8 +45,11 @@ export function complaintError(complaint: ProviderComplaint, target: ProviderTar
   const { status, cause } = complaint;
   const kind = `${complaint.type ?? ""} ${complaint.code ?? ""}`;
   const message = cleanMessage(complaint.message);
-  const metadata = metadataOf(target, status);
   const retryAfterSeconds = complaint.retryAfterSeconds;
+  const metadata = {
+    ...metadataOf(target, status),
+    ...(retryAfterSeconds !== undefined && { [ASKED_PAUSE]: String(retryAfterSeconds) }),
+  };
 
   if (status === 401 || status === 403 || (status === undefined && REFUSED_KEY.test(kind))) {
     // The provider's message may quote the key.
@@ -155,6 +161,12 @@ export function retryAfterSeconds(
   if (seconds >= 0) return Math.ceil(seconds);
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000));
+}
+
+/** Milliseconds of pause that the provider asked for in so many words. */
+export function askedPauseMs(error: DomainError): number | undefined {
+  const seconds = error.metadata[ASKED_PAUSE];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
 function metadataOf(target: ProviderTarget, status?: number): Record<string, string> {

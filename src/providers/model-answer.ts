@@ -33,9 +33,11 @@ export interface AnswerSink extends ModelSink {
   /** Who is asked from now on: the pieces and the usage that follow are theirs. */
   asked?(answerer: Answerer): void;
   /**
-   * Tokens of an attempt that gives no piece of the answer, as far as its
-   * provider told them (of one that lost a race, at least the estimated input).
+   * Tokens of an attempt that gives no piece of the answer, as its provider told
+   * them. Of one that lost a race before its provider told any, the estimated input.
    * Told before the next is asked, or before the answer ends.
    */
-  spent?(answerer: Answerer, usage: TokenUsage): void;
+  spent?(answerer: Answerer, usage: TokenUsage, isEstimate: boolean): void;
+  /** An attempt ended. `error`: what it failed with; undefined: it gave the answer. */
+  attempted?(answerer: Answerer, error: unknown): void;
 }

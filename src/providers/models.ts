@@ -3,9 +3,16 @@ import { invalidField } from "../errors.ts";
 import { DEMO_MODEL } from "./built-in-catalog.ts";
 import type { Catalog, CatalogModel, Deployment, Price } from "./catalog.ts";
 import { checkCapabilities } from "./check-capabilities.ts";
-import type { Answerer, AnswerSink, ModelAnswer } from "./model-answer.ts";
+import { createLocalCircuits, type Circuits } from "./circuits.ts";
+import type { DeploymentAdjustment, DeploymentState } from "./deployment.ts";
+import { createFailover, DEFAULT_FAILOVER, type FailoverPolicy } from "./failover.ts";
+import { canTake, fallbackRoutes } from "./fallbacks.ts";
+import type { AnswerSink, ModelAnswer } from "./model-answer.ts";
+import { createChoice, type ModelChoice } from "./model-choice.ts";
 import type { ModelRequest, Provider } from "./provider.ts";
-import { answerInTime, DEFAULT_TIMEOUTS, type ProviderTimeouts } from "./timeouts.ts";
+import { DEFAULT_TIMEOUTS, type ProviderTimeouts } from "./timeouts.ts";
+
+export type { ModelChoice } from "./model-choice.ts";
 
 /** A model that can be asked, as ListModels tells of it. */
 export interface ModelInfo {
@@ -27,18 +34,6 @@ export interface ModelInfo {
   price: Price | undefined;
 }
 
-/** A model that was resolved for one turn; as an Answerer, who is asked first. */
-export interface ModelChoice extends Answerer {
-  /** What that provider calls it; goes into ModelRequest.model. */
-  readonly upstreamModel: string;
-  /** Undefined: not known. */
-  readonly contextTokens: number | undefined;
-  /** Undefined: not known. */
-  readonly maxOutputTokens: number | undefined;
-  /** What the catalogue says of it. */
-  readonly entry: CatalogModel;
-}
-
 export interface Models {
   /**
    * Finds a model by its name, or the default one. `provider/name` asks a
@@ -55,54 +50,72 @@ export interface Models {
    * provider cannot do. The last message is the request's `content`.
    */
   check(choice: ModelChoice, request: ModelRequest): void;
-  /** Asks the model, streaming, within the time limits. Rejects as `Provider.answer` does. */
+  /**
+   * Asks the model, streaming, within the time limits; when it fails before the
+   * first piece, others in its place (failover.ts). Rejects with the last failure
+   * as `Provider.answer` does, or with `signal.reason`.
+   */
   answer(
     choice: ModelChoice,
     request: ModelRequest,
     sink: AnswerSink,
     signal: AbortSignal,
   ): Promise<ModelAnswer>;
+  /** How the deployments of the catalogue stand. */
+  deployments(): DeploymentState[];
+  /** What the operator changed of them, by name; of those that are not named, nothing. Unknown names are given back. */
+  adjust(adjustments: Readonly<Record<string, DeploymentAdjustment>>): string[];
 }
 
 export interface ModelsOptions {
-  /** Those that are configured. At least one. */
+  /** Those that have an account in the environment, by their names. At least one, unless there is `providerOf`. */
   providers: readonly Provider[];
+  /** Whom to ask at a deployment. Default: the provider of that name. */
+  providerOf?: (deployment: Deployment) => Provider | undefined;
   catalog: Catalog;
   /** May be a model that the catalogue does not have. */
   defaultModel?: string | undefined;
   timeouts?: Partial<ProviderTimeouts>;
+  failover?: Partial<FailoverPolicy>;
+  /** Default: those that no other process knows of. */
+  circuits?: Circuits;
 }
 
 const NAMES_IN_ERRORS = 10;
+/** How many models outside the catalogue are remembered; callers name them. */
+const MAX_PASSED_THROUGH = 256;
 
 /** Throws when the default model has no configured provider. */
 export function createModels(options: ModelsOptions): Models {
-  const { catalog } = options;
-  const timeouts: ProviderTimeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+  const { catalog, circuits = createLocalCircuits() } = options;
   const providers = new Map(options.providers.map((provider) => [provider.name, provider]));
+  const { providerOf = ({ provider }: Deployment) => providers.get(provider) } = options;
+  const parts = {
+    providerOf,
+    circuits,
+    timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+    priceVersion: catalog.priceVersion,
+  };
+  /** What callers name themselves is no matter between processes. */
+  const passThroughParts = { ...parts, circuits: createLocalCircuits() };
+  const passedThrough = new Map<string, ModelChoice>();
   const choices = new Map<string, ModelChoice>();
   for (const entry of withDemo(catalog.models)) {
-    const deployment = entry.deployments.find(({ provider }) => providers.has(provider));
-    if (deployment !== undefined) choices.set(entry.model, choose(entry, deployment));
+    const choice = createChoice(entry, parts);
+    if (choice !== undefined) choices.set(entry.model, choice);
   }
   const defaultChoice = findDefault();
   const infos = [defaultChoice, ...[...choices.values()].filter((it) => it !== defaultChoice)].map(
     (choice) => describe(choice, choice === defaultChoice),
   );
-
-  function choose(entry: CatalogModel, deployment: Deployment): ModelChoice {
-    return {
-      model: entry.model,
-      provider: deployment.provider,
-      deployment: `${entry.model}/${deployment.provider}`,
-      upstreamModel: deployment.model,
-      contextTokens: entry.contextTokens,
-      maxOutputTokens: entry.maxOutputTokens,
-      price: entry.price,
-      priceVersion: entry.priceVersion ?? catalog.priceVersion,
-      entry,
-    };
-  }
+  const failover = createFailover({
+    policy: { ...DEFAULT_FAILOVER, ...options.failover },
+    fallbacksOf(route, request, needsLarger) {
+      const choice = choices.get(route.model);
+      if (choice === undefined) return [];
+      return fallbackRoutes(choice, request, needsLarger, (name) => choices.get(name));
+    },
+  });
 
   /** A model of which nothing is known but who serves it. */
   function passThrough(name: string): ModelChoice | undefined {
@@ -112,8 +125,19 @@ export function createModels(options: ModelsOptions): Models {
     if (slash < 1 || upstream === "" || !providers.has(provider)) return undefined;
     const known = choices.get(upstream);
     if (known?.provider === provider) return known;
-    const deployment = { provider, model: upstream };
-    return choose({ model: name, deployments: [deployment] }, deployment);
+    const passed = passedThrough.get(name);
+    if (passed !== undefined) return passed;
+    const entry = { model: name, deployments: [{ provider, model: upstream, name }] };
+    const choice = createChoice(entry, passThroughParts);
+    if (choice === undefined) return undefined;
+    passedThrough.set(name, choice);
+    if (passedThrough.size > MAX_PASSED_THROUGH) {
+      for (const oldest of passedThrough.keys()) {
+        passedThrough.delete(oldest);
+        break;
+      }
+    }
+    return choice;
   }
 
   function findDefault(): ModelChoice {
@@ -126,15 +150,20 @@ export function createModels(options: ModelsOptions): Models {
     const known = choices.get(name) ?? passThrough(name);
     if (known !== undefined) return known;
     const provider = name.startsWith("claude") ? "anthropic" : "openai";
-    if (!providers.has(provider) || name.includes("/")) {
+    const choice = name.includes("/")
+      ? undefined
+      : createChoice({ model: name, deployments: [{ provider, model: name }] }, parts);
+    if (choice === undefined) {
       throw new Error(
         `the default model ${name} has no configured provider (configured: ${[...providers.keys()].join(", ")})`,
       );
     }
-    const deployment = { provider, model: name };
-    const choice = choose({ model: name, deployments: [deployment] }, deployment);
     choices.set(name, choice);
     return choice;
+  }
+
+  function* liveDeployments() {
+    for (const { route } of choices.values()) yield* route.deployments;
   }
 
   return {
@@ -146,33 +175,22 @@ export function createModels(options: ModelsOptions): Models {
     },
     find: (name) => choices.get(name) ?? passThrough(name),
     list: () => infos,
-    check(choice, request) {
-      checkCapabilities(choice.entry, request);
-      providers.get(choice.provider)?.check(upstreamRequest(choice, request));
+    check({ entry, route }, request) {
+      checkCapabilities(entry, request);
+      const [first] = route.deployments;
+      if (route.isMixed && route.deployments.some((it) => canTake(it, request))) return;
+      first?.provider.check(first.upstream(request));
     },
-    async answer(choice, request, sink, signal) {
-      const provider = providers.get(choice.provider);
-      if (provider === undefined) throw new TypeError(`${choice.provider} is not configured`);
-      const { firstTokenMs = timeouts.firstTokenMs } = choice.entry;
-      sink.asked?.(choice);
-      const result = await answerInTime(
-        provider,
-        upstreamRequest(choice, request),
-        sink,
-        signal,
-        firstTokenMs > timeouts.firstTokenMs ? { ...timeouts, firstTokenMs } : timeouts,
-      );
-      const { model, deployment, price, priceVersion } = choice;
-      return {
-        model,
-        provider: provider.name,
-        deployment,
-        price,
-        priceVersion,
-        finishReason: result.finishReason,
-        usage: result.usage,
-        upstreamModel: result.model,
-      };
+    answer: ({ route }, request, sink, signal) => failover(route, request, sink, signal),
+    deployments: () => Array.from(liveDeployments(), (deployment) => deployment.state()),
+    adjust(adjustments) {
+      const unknown = new Set(Object.keys(adjustments));
+      for (const deployment of liveDeployments()) {
+        const { deployment: name } = deployment.answerer;
+        deployment.adjust(adjustments[name]);
+        unknown.delete(name);
+      }
+      return [...unknown];
     },
   };
 }
@@ -181,18 +199,6 @@ export function createModels(options: ModelsOptions): Models {
 function withDemo(models: readonly CatalogModel[]): readonly CatalogModel[] {
   const named = models.some(({ model }) => model === DEMO_MODEL.model);
   return named ? models : [...models, DEMO_MODEL];
-}
-
-function upstreamRequest(choice: ModelChoice, request: ModelRequest): ModelRequest {
-  const model = choice.upstreamModel;
-  // The Messages API must be told a limit, and the catalogue knows the model's own.
-  const maxOutputTokens =
-    request.maxOutputTokens ??
-    (choice.provider === "anthropic" ? choice.maxOutputTokens : undefined);
-  if (request.model === model && request.maxOutputTokens === maxOutputTokens) return request;
-  return maxOutputTokens === undefined
-    ? { ...request, model }
-    : { ...request, model, maxOutputTokens };
 }
 
 function describe(choice: ModelChoice, isDefault: boolean): ModelInfo {

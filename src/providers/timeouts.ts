@@ -1,5 +1,12 @@
 import { DomainError } from "../errors.ts";
-import type { ModelDelta, ModelRequest, ModelResult, ModelSink, Provider } from "./provider.ts";
+import type {
+  ModelDelta,
+  ModelRequest,
+  ModelResult,
+  ModelSink,
+  Provider,
+  TokenUsage,
+} from "./provider.ts";
 
 /** How long a provider may take, in milliseconds. */
 export interface ProviderTimeouts {
@@ -18,6 +25,14 @@ export const DEFAULT_TIMEOUTS: ProviderTimeouts = {
   totalMs: 600_000,
 };
 
+/** What is known of a call while it goes on. */
+export interface CallProgress {
+  /** When the first content came, by performance.now(); 0: none has come. */
+  firstContentAt: number;
+  /** What the provider told so far. */
+  usage: TokenUsage | undefined;
+}
+
 /**
  * Calls a provider and breaks it off with DEADLINE_EXCEEDED when it takes too
  * long. Content only notes the time: one timer serves the whole call, and is set
@@ -29,6 +44,7 @@ export async function answerInTime(
   sink: ModelSink,
   signal: AbortSignal,
   timeouts: ProviderTimeouts = DEFAULT_TIMEOUTS,
+  progress?: CallProgress,
 ): Promise<ModelResult> {
   signal.throwIfAborted();
   const controller = new AbortController();
@@ -67,10 +83,15 @@ export async function answerInTime(
 
   const watched: ModelSink = {
     delta(delta: ModelDelta) {
-      lastContent = performance.now();
+      const now = performance.now();
+      if (lastContent === 0 && progress !== undefined) progress.firstContentAt = now;
+      lastContent = now;
       sink.delta(delta);
     },
-    usage: (usage) => sink.usage(usage),
+    usage(usage) {
+      if (progress !== undefined) progress.usage = usage;
+      sink.usage(usage);
+    },
   };
   let timer = arm(dueTime() - begin);
   signal.addEventListener("abort", onAbort);

@@ -33,8 +33,10 @@ describe("the account of an answer", () => {
   it("bills who answered, at that price", () => {
     const account = createAnswerAccount(cheap);
     account.asked(cheap);
+    account.attempted(cheap, new Error("overloaded"));
     account.asked(dear);
     account.usage(tokens(100, 10));
+    account.attempted(dear, undefined);
     expect(account.attempts).toBe(2);
     expect(account.bill(true, estimate)).toEqual({
       model: "dear",
@@ -69,7 +71,7 @@ describe("the account of an answer", () => {
     const account = createAnswerAccount(cheap);
     account.asked(cheap);
     account.usage(tokens(50, 1));
-    account.spent(cheap, tokens(50, 1));
+    account.spent(cheap, tokens(50, 1), false);
     account.asked(dear);
     account.usage(tokens(100, 10));
     expect(account.bill(true, estimate)).toMatchObject({
@@ -95,7 +97,7 @@ describe("the account of an answer", () => {
     const account = createAnswerAccount(answererOf("unknown", undefined));
     expect(account.bill(true, estimate)).toMatchObject({ model: "unknown", costMicros: undefined });
     account.asked(dear);
-    account.spent(answererOf("unknown", undefined), tokens(1, 1));
+    account.spent(answererOf("unknown", undefined), tokens(1, 1), false);
     expect(account.bill(true, estimate)).toMatchObject({ model: "dear", costMicros: undefined });
   });
 });

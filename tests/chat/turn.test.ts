@@ -201,13 +201,14 @@ describe("a provider that fails", () => {
   });
 
   it.each([
-    [401, Code.Unavailable],
-    [429, Code.ResourceExhausted],
-    [500, Code.Unavailable],
-    [529, Code.Unavailable],
-  ])("says so when it answers %i", async (status, code) => {
-    provider.script({ status });
-    const error = await failureOf(say("Hi"));
+    [401, 1, Code.Unavailable],
+    [429, 3, Code.ResourceExhausted],
+    [500, 3, Code.Unavailable],
+    [529, 3, Code.Unavailable],
+  ])("says so when it answers %i to %i calls", async (status, calls, code) => {
+    provider.script(...Array.from({ length: calls }, () => ({ status })));
+    // A model of its own, which is left alone afterwards.
+    const error = await failureOf(say("Hi", { model: `openai/failing-${status}` }));
     expect(error.code).toBe(code);
     expect(error.rawMessage).not.toContain("sk-test");
     const [info] = error.findDetails(ErrorInfoSchema);

@@ -1,0 +1,38 @@
+import { DomainError } from "../errors.ts";
+import type { LiveDeployment } from "./deployment.ts";
+
+/** What to wait when it is for a probe to say when things are well again, seconds. */
+const PROBE_SECONDS = 5;
+
+/** Says why nobody could be asked for a model, and when to try again. */
+export function noneAvailable(route: {
+  model: string;
+  deployments: readonly LiveDeployment[];
+}): DomainError {
+  const { model } = route;
+  const able = route.deployments.filter(({ weight }) => weight > 0);
+  if (able.length === 0) {
+    return new DomainError(
+      "UNAVAILABLE",
+      "PROVIDER_UNAVAILABLE",
+      `all deployments of ${model} are switched off; choose another model`,
+      { metadata: { model } },
+    );
+  }
+  const soonest = able.reduce((one, other) =>
+    other.circuit.availableInMs() < one.circuit.availableInMs() ? other : one,
+  );
+  const { provider, deployment } = soonest.answerer;
+  const reason = soonest.circuit.view().lastReason ?? "PROVIDER_UNAVAILABLE";
+  const waitMs = soonest.circuit.availableInMs();
+  return new DomainError(
+    reason === "PROVIDER_RATE_LIMITED" ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE",
+    reason,
+    `${provider} is left alone for a moment after it failed to answer for ${model}`,
+    {
+      metadata: { provider, model, deployment },
+      retryAfterSeconds:
+        waitMs === Infinity ? PROBE_SECONDS : Math.max(1, Math.ceil(waitMs / 1000)),
+    },
+  );
+}
