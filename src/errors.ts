@@ -66,6 +66,8 @@ export interface DomainErrorOptions {
   retryAfterSeconds?: number;
   /** Facts for programs, sent as google.rpc.ErrorInfo.metadata. Never a secret. */
   metadata?: Readonly<Record<string, string>>;
+  /** Sent as response headers, in gRPC as metadata. Names in lower case. */
+  headers?: Readonly<Record<string, string>>;
   /** For the log only. */
   cause?: unknown;
 }
@@ -81,6 +83,8 @@ export class DomainError extends Error {
   readonly quotas: readonly QuotaViolation[];
   readonly retryAfterSeconds: number | undefined;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Whoever passes the error on may add some. */
+  readonly headers: Record<string, string>;
 
   constructor(code: ErrorCode, reason: string, message: string, options: DomainErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -90,6 +94,7 @@ export class DomainError extends Error {
     this.quotas = options.quotas ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.metadata = options.metadata ?? {};
+    this.headers = { ...options.headers };
   }
 }
 
@@ -115,4 +120,19 @@ export function unauthenticated(message: string): DomainError {
 /** Something that we need does not answer; the same call may work in a moment. */
 export function unavailable(reason: string, message: string, cause?: unknown): DomainError {
   return new DomainError("UNAVAILABLE", reason, message, { cause, retryAfterSeconds: 1 });
+}
+
+/** Limits were met: which ones and whose; the same call may work after the wait. */
+export function limitExceeded(
+  quotas: readonly QuotaViolation[],
+  retryAfterSeconds: number,
+  headers: Readonly<Record<string, string>> = {},
+): DomainError {
+  const [first] = quotas;
+  return new DomainError(
+    "RESOURCE_EXHAUSTED",
+    "LIMIT_EXCEEDED",
+    `${first?.description ?? "a limit was met"}; wait and try again`,
+    { quotas, retryAfterSeconds, headers },
+  );
 }

@@ -12,6 +12,11 @@ export interface Redis {
    */
   command<Reply = unknown>(key: string, args: string[]): Promise<Reply>;
   /**
+   * Like `command`, without a timer: for callers on the hot path that keep their own time. What
+   * the client fails with is thrown as it is.
+   */
+  submit<Reply = unknown>(key: string, args: string[]): Promise<Reply>;
+  /**
    * Gives the messages of a channel from as soon as there is a connection. What is sent while
    * there is none is missed: whoever must know sends itself messages, and sees them stay away.
    */
@@ -102,6 +107,10 @@ export function createRedis(options: RedisOptions): Redis {
   return {
     command: <Reply>(key: string, args: string[]) =>
       send(key, args, commandTimeoutMs) as Promise<Reply>,
+    submit<Reply>(key: string, args: string[]) {
+      if (state.isClosed || !connection.isReady()) return Promise.reject(redisUnavailable());
+      return connection.send(key, args) as Promise<Reply>;
+    },
     subscribe: (channel, onMessage) => void keepSubscribing(channel, onMessage),
     async publish(channel, message) {
       // Not a key: in a cluster any node passes a message on to all others.

@@ -123,12 +123,12 @@ function fromDomainError(error: DomainError, requestId: string): ConnectError {
   );
 }
 
-function headersOf({ code, retryAfterSeconds }: DomainError): Record<string, string> | undefined {
+function headersOf({ code, retryAfterSeconds, headers }: DomainError): Record<string, string> {
   // OpenAI's and Anthropic's clients retry every 409 that does not say otherwise.
-  if (code === "ALREADY_EXISTS") return { "x-should-retry": "false" };
+  if (code === "ALREADY_EXISTS") return { ...headers, "x-should-retry": "false" };
+  if (retryAfterSeconds === undefined) return headers;
   // The header knows whole seconds only.
-  if (retryAfterSeconds === undefined) return undefined;
-  return { "retry-after": String(Math.ceil(retryAfterSeconds)) };
+  return { ...headers, "retry-after": String(Math.ceil(retryAfterSeconds)) };
 }
 
 /** An abort is the caller's doing (it left) or the deadline's, which Connect gives as the reason. */
