@@ -14,11 +14,16 @@ import { createIdentity } from "./identity/identity.ts";
 import { eraseRemains } from "./identity/erased-users.repository.ts";
 import type { PersonalData } from "./identity/personal-data.ts";
 import { rolePermissionsSetting } from "./identity/role-setting.ts";
-import { createKeyRing } from "./key-ring.ts";
+import { callerKey } from "./identity/caller.ts";
+import { createKeyRing, keyedHash } from "./key-ring.ts";
+import { createLimitInterceptor } from "./limits/limit.interceptor.ts";
+import { createLimits } from "./limits/limits.ts";
+import { limitsSetting } from "./limits/limits-setting.ts";
 import type { Postgres } from "./postgres/postgres.ts";
 import type { Redis } from "./redis/redis.ts";
 import { retentionSettings } from "./retention/retention-settings.ts";
 import { createRetention } from "./retention/retention.ts";
+import { callKey } from "./rpc/call.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
 import { exportUsage } from "./usage/personal-data.repository.ts";
@@ -49,6 +54,7 @@ const retentionMs = 600_000;
 /** Every setting there is. */
 export const settingDefinitions = [
   rolePermissionsSetting,
+  limitsSetting,
   ...anomalySettings,
   ...retentionSettings,
 ] as const;
@@ -80,6 +86,19 @@ export function createAccess(parts: AccessParts) {
     keyRing,
     counters: parts.counters,
     logger,
+  });
+  const limitsKey = keyRing.derive("limits")[0].key;
+  const limits = createLimits({
+    redis,
+    table: () => settings.get(limitsSetting),
+    hash: (text) => keyedHash(limitsKey, text).toString("base64url", 0, 16),
+    counters: parts.counters,
+    logger,
+  });
+  const limitInterceptor = createLimitInterceptor({
+    limits,
+    callerOf: (values) => values.get(callerKey),
+    addressOf: (values) => values.get(callKey)?.address ?? "",
   });
   const identity: ReturnType<typeof createIdentity> = createIdentity({
     config: config.identity,
@@ -127,15 +146,16 @@ export function createAccess(parts: AccessParts) {
   return {
     audit,
     settings,
-    /** Between the outermost interceptor and those that limit. The first is the outermost. */
-    interceptors: [audit.interceptor, identity.interceptor],
+    limits,
+    /** Behind the outermost interceptor and before validation. The first is the outermost. */
+    interceptors: [audit.interceptor, identity.interceptor, limitInterceptor],
     identityService: identity.service,
     /** What others verify our tokens with. */
     jwks: identity.jwks,
     adminService: { ...audit.service, ...createSettingsService(settings) },
     async start(): Promise<void> {
       changes.start();
-      await settings.start();
+      await Promise.all([settings.start(), limits.start()]);
       identity.start();
       audit.start();
       anomalies.start();
@@ -146,6 +166,7 @@ export function createAccess(parts: AccessParts) {
       changes.close();
       await Promise.all(duties.map((duty) => duty.close()));
       await anomalies.close();
+      await limits.close();
       await identity.close();
       await audit.close();
     },

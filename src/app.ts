@@ -21,6 +21,7 @@ import { createOverloadInterceptor } from "./limits/overload.interceptor.ts";
 import { allPermissions } from "./identity/roles.ts";
 import { requirePolicies } from "./policy.ts";
 import { pendingMigrations } from "./postgres/migrator.ts";
+import { createLimitsCheck } from "./limits/limits-check.ts";
 import { createPostgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { createRedis } from "./redis/redis.ts";
@@ -116,7 +117,6 @@ async function assemble(
   const redis =
     redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
   const models = createConfiguredModels(config.providers);
-  const chat = createChat(postgres, redis, models, logger);
   const conversations = createConversations(postgres, logger);
   const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
@@ -129,9 +129,17 @@ async function assemble(
     redis,
     counters,
     // Chat first: no run that is under way may write into what is erased.
-    personalData: [chat.personalData, conversations.personalData],
+    personalData: [
+      // It is made below, because it needs the limits.
+      {
+        export: (userId) => chat.personalData.export(userId),
+        erase: (userId) => chat.personalData.erase(userId),
+      },
+      conversations.personalData,
+    ],
     logger,
   });
+  const chat = createChat({ postgres, redis, models, limits: access.limits, logger });
 
   const eventLoopGauge = createEventLoopGauge(config.overload.eventLoopDelayMs);
   const overload = createOverload([
@@ -179,6 +187,7 @@ async function assemble(
         },
       },
       ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
+      createLimitsCheck(access.limits),
     ],
     callsInFlight: () => server.callsInFlight(),
     runsInFlight: chat.runsInFlight,

@@ -42,7 +42,10 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
 
   async function begin(request: SendMessageRequest, context: HandlerContext): Promise<LiveRun> {
     const key = context.requestHeader.get("idempotency-key");
-    const run = await turn(toTurnRequest(request, key), requireCaller(context.values));
+    const caller = requireCaller(context.values);
+    const run = await turn(toTurnRequest(request, key), caller, (headers) => {
+      for (const name in headers) context.responseHeader.set(name, headers[name] ?? "");
+    });
     addCallFacts(context.values, { runId: run.runId });
     return run;
   }

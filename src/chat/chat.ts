@@ -1,9 +1,11 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { ChatService } from "../../gen/tribe/v1/chat_pb.js";
+import type { Limits } from "../limits/limits.ts";
 import type { Postgres } from "../postgres/postgres.ts";
 import type { Models } from "../providers/models.ts";
 import type { Redis } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createAdmission } from "./admission.ts";
 import { createCancellation } from "./cancellation.store.ts";
 import { createChatService } from "./chat.rpc.ts";
 import { createGenerate } from "./generation.ts";
@@ -31,12 +33,16 @@ export interface Chat {
   close(limitMs: number): Promise<void>;
 }
 
-export function createChat(
-  postgres: Postgres,
-  redis: Redis | undefined,
-  models: Models,
-  logger: Logger,
-): Chat {
+/** What chat is made of. */
+export interface ChatParts {
+  postgres: Postgres;
+  redis: Redis | undefined;
+  models: Models;
+  limits: Limits;
+  logger: Logger;
+}
+
+export function createChat({ postgres, redis, models, limits, logger }: ChatParts): Chat {
   const repository = createTurnRepository(postgres);
   const runRepository = createRunRepository(postgres);
   const log = redis && createRunLog(redis);
@@ -55,13 +61,15 @@ export function createChat(
         ? logger.debug({ runId, deployment, err: error }, "a deployment failed")
         : logger.debug({ runId, deployment }, "a deployment answered"),
   });
-  const turn = createTurn({ finder, models, repository, settler, runs, generate });
+  const admit = createAdmission(limits, finder);
+  const turn = createTurn({ admit, finder, models, repository, settler, runs, generate });
   const sweeper = createSweeper({
     runs,
     runRepository,
     turnRepository: repository,
     models,
     log,
+    limits,
     logger,
   });
   return {

@@ -1,3 +1,4 @@
+import type { Limits } from "../limits/limits.ts";
 import type { Models } from "../providers/models.ts";
 import { estimateContentTokens } from "../providers/tokens.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -15,6 +16,8 @@ export interface SweeperParts {
   models: Models;
   /** Undefined without Redis: then nothing is known of what had arrived. */
   log: RunLog | undefined;
+  /** Keeps the places of the runs that go on. */
+  limits?: Pick<Limits, "renew">;
   logger: Logger;
   /** How often a process says which runs it generates. Default: 5,000. */
   renewEveryMs?: number;
@@ -38,6 +41,7 @@ export function createSweeper(parts: SweeperParts): Sweeper {
   async function beat(): Promise<void> {
     try {
       const runIds = runs.olderThan(renewEveryMs);
+      parts.limits?.renew(runIds);
       if (runIds.length > 0) await runRepository.renew(runIds);
       const now = performance.now();
       reachableSince ??= now;

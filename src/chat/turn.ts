@@ -1,9 +1,12 @@
 import { randomUUIDv7 } from "node:crypto";
 import { DomainError, notFound } from "../errors.ts";
 import type { Caller } from "../identity/caller.ts";
-import type { Models } from "../providers/models.ts";
+import type { RateHeaders } from "../limits/limits.ts";
+import type { ContentPart } from "../providers/content.ts";
+import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelMessage, ModelRequest } from "../providers/provider.ts";
 import { estimateContentTokens } from "../providers/tokens.ts";
+import type { Admit } from "./admission.ts";
 import { buildContext, historyTokens, windowLimits } from "./context-window.ts";
 import type { Generate } from "./generation.ts";
 import type { RunFinder } from "./run-finder.ts";
@@ -16,6 +19,7 @@ import type { OpenedTurn, OpeningRefusal, TurnRepository } from "./turn.reposito
 
 /** What a turn is made with. */
 export interface TurnParts {
+  admit: Admit;
   finder: RunFinder;
   models: Models;
   repository: TurnRepository;
@@ -24,38 +28,68 @@ export interface TurnParts {
   generate: Generate;
 }
 
-/** Answers one message: returns once it is stored and its run has begun. */
-export type Turn = (request: TurnRequest, caller: Caller) => Promise<LiveRun>;
+/**
+ * Answers one message: returns once it is stored and its run has begun. `onAdmitted` is told how
+ * the caller stands after it.
+ */
+export type Turn = (
+  request: TurnRequest,
+  caller: Caller,
+  onAdmitted: (headers: RateHeaders) => void,
+) => Promise<LiveRun>;
 
 /**
  * One chat turn. The run outlives its caller: whoever leaves can follow it again
  * by run id. A turn that rejects has stored nothing.
  */
-export function createTurn({
-  finder,
-  models,
-  repository,
-  settler,
-  runs,
-  generate,
-}: TurnParts): Turn {
-  return async function turn(request, caller) {
-    // A retry costs nothing: it gets the first run before anything else is looked at.
-    const earlier = request.idempotencyKey && (await finder.findEarlier(request, caller));
-    if (earlier) return earlier;
+export function createTurn(parts: TurnParts): Turn {
+  const { admit, finder, models, repository, settler, runs, generate } = parts;
 
-    runs.admit();
-    const choice = models.resolve(request.model);
-    const question = { content: request.content, tokens: estimateContentTokens(request.content) };
-    const limits = windowLimits(choice, request.parameters);
-    refuseEarly();
-
+  return async function turn(request, caller, onAdmitted) {
     const ids = {
       runId: randomUUIDv7(),
       userMessageId: randomUUIDv7(),
       assistantMessageId: randomUUIDv7(),
     };
-    const opened = await repository.open({
+    const question = { content: request.content, tokens: estimateContentTokens(request.content) };
+    // A retry costs nothing: it gets the first run before anything else is looked at.
+    const admission = await admit({
+      request,
+      caller,
+      runId: ids.runId,
+      model: named(request.model)?.model,
+      questionTokens: question.tokens,
+    });
+    if ("earlier" in admission) return admission.earlier;
+    onAdmitted(admission.headers);
+    try {
+      const run = await begin(request, caller, ids, question);
+      if (run.runId === ids.runId) admission.settleWith(run);
+      else admission.undo();
+      return run;
+    } catch (error) {
+      admission.release();
+      throw error;
+    }
+  };
+
+  /** Undefined: there is no such model, which is refused once the request is counted. */
+  function named(model: string | undefined): ModelChoice | undefined {
+    return model === undefined ? models.resolve(model) : models.find(model);
+  }
+
+  async function begin(
+    request: TurnRequest,
+    caller: Caller,
+    ids: TurnIds,
+    question: Question,
+  ): Promise<LiveRun> {
+    runs.admit();
+    const choice = models.resolve(request.model);
+    const limits = windowLimits(choice, request.parameters);
+    refuseEarly();
+
+    const opening = {
       ...ids,
       userId: caller.userId,
       apiKeyId: caller.apiKeyId,
@@ -71,13 +105,16 @@ export function createTurn({
       historyTokens: historyTokens(limits, question.tokens),
       idempotencyKey: request.idempotencyKey,
       requestHash: request.requestHash,
-    });
+    };
+    let opened = await repository.open(opening);
     if ("refused" in opened) {
       // Two retries at once, and the other was first.
       const winner = await finder.findEarlier(request, caller);
       if (winner) return winner;
-      throw refusal(opened, request);
+      // The key had been used long ago, and looking for it has set it free.
+      if (opened.refused === "idempotency_key_taken") opened = await repository.open(opening);
     }
+    if ("refused" in opened) throw refusal(opened, request);
     const modelRequest = await withContext(opened);
     return runs.start(ids.runId, caller.userId, (run) =>
       generate(run, { ...ids, caller, request, choice, question, opened, modelRequest }),
@@ -106,7 +143,18 @@ export function createTurn({
         throw error;
       }
     }
-  };
+  }
+}
+
+interface TurnIds {
+  runId: string;
+  userMessageId: string;
+  assistantMessageId: string;
+}
+
+interface Question {
+  content: ContentPart[];
+  tokens: number;
 }
 
 function refusal({ refused }: OpeningRefusal, request: TurnRequest): DomainError {

@@ -68,7 +68,7 @@ export function createBuckets(options: BucketsOptions): Buckets {
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
-  const isShared = () => mode === "shared";
+  const isSettled = () => mode === "shared" || isClosed;
   function become(next: BucketMode): void {
     if (mode === next || isClosed) return;
     mode = next;
@@ -105,8 +105,10 @@ export function createBuckets(options: BucketsOptions): Buckets {
       });
     },
     settle(plan, amounts, runId, isShared) {
-      if (!isShared) own.settle(plan, amounts, runId);
+      if (!isShared) own.settle(plan, amounts);
       else if (mode === "shared") shared.settle(plan, amounts, runId).catch(fail);
+      // Also one that was admitted by all may have been renewed by this process alone.
+      if (plan.runs !== undefined && runId !== undefined) own.end(plan.runs.key, runId);
     },
     renew(key, runIds) {
       if (mode === "shared") shared.renew(key, runIds).catch(fail);
@@ -116,9 +118,9 @@ export function createBuckets(options: BucketsOptions): Buckets {
     processes: () => processes,
     async start() {
       const end = performance.now() + firstBeatMs;
-      while (!isShared() && !isClosed && performance.now() < end) {
+      while (!isSettled() && performance.now() < end) {
         await beat();
-        if (!isShared()) await delay(20);
+        if (!isSettled()) await delay(20);
       }
     },
     async close() {
@@ -135,7 +137,10 @@ function createLonelyBuckets(): Buckets {
   const own = createMemoryBuckets();
   return {
     take: own.take,
-    settle: (plan, amounts, runId) => own.settle(plan, amounts, runId),
+    settle(plan, amounts, runId) {
+      own.settle(plan, amounts);
+      if (plan.runs !== undefined && runId !== undefined) own.end(plan.runs.key, runId);
+    },
     renew: own.renew,
     mode: () => "in_process",
     processes: () => 1,

@@ -26,7 +26,7 @@ export function createDeadline(patienceMs: number, onLate: () => void): Deadline
     let isLate = false;
     for (const one of waiting) {
       if (one.since > limit) {
-        timer = setTimeout(expire, Math.ceil(one.since - limit));
+        timer = setTimeout(expire, Math.ceil(one.since - limit)).unref();
         break;
       }
       isLate = true;
@@ -50,14 +50,10 @@ export function createDeadline(patienceMs: number, onLate: () => void): Deadline
           },
         };
         waiting.add(one);
-        timer ??= setTimeout(expire, patienceMs);
+        timer ??= setTimeout(expire, patienceMs).unref();
         pending.then(
-          (value) => {
-            if (waiting.delete(one)) resolve(value);
-          },
-          (reason: unknown) => {
-            if (waiting.delete(one)) resolve(late(reason));
-          },
+          (value) => waiting.delete(one) && resolve(value),
+          (reason: unknown) => waiting.delete(one) && resolve(late(reason)),
         );
       });
     },

@@ -1,13 +1,15 @@
 import type {
   ContextValues,
   Interceptor,
+  StreamRequest,
   StreamResponse,
+  UnaryRequest,
   UnaryResponse,
 } from "@connectrpc/connect";
 import { RateClass } from "../../gen/tribe/v1/policy_pb.js";
 import { DomainError } from "../errors.ts";
 import { policyOf } from "../policy.ts";
-import type { LimitedCaller, Limits, RateHeaders } from "./limits.ts";
+import type { LimitedCaller, Limits } from "./limits.ts";
 
 /** What the interceptor needs. */
 export interface LimitInterceptorParts {
@@ -27,34 +29,32 @@ type Response = UnaryResponse | StreamResponse;
  */
 export function createLimitInterceptor(parts: LimitInterceptorParts): Interceptor {
   const { limits } = parts;
+
+  async function limited(
+    next: Parameters<Interceptor>[0],
+    request: UnaryRequest | StreamRequest,
+    rateClass: RateClass,
+  ): Promise<Response> {
+    const { contextValues } = request;
+    const caller = parts.callerOf(contextValues);
+    const taken =
+      caller === undefined
+        ? limits.takePublic(parts.addressOf(contextValues))
+        : limits.takeRequest(caller, rateClass);
+    const headers = taken instanceof Promise ? await taken : taken;
+    try {
+      const response = await next(request);
+      for (const name in headers) response.header.set(name, headers[name] ?? "");
+      return response;
+    } catch (error) {
+      if (error instanceof DomainError) Object.assign(error.headers, headers);
+      throw error;
+    }
+  }
+
   return (next) => (request) => {
     const { rateClass } = policyOf(request.method);
     if (rateClass === RateClass.HEALTH || rateClass === RateClass.CHAT) return next(request);
-    const { contextValues } = request;
-    try {
-      const caller = parts.callerOf(contextValues);
-      const taken =
-        caller === undefined
-          ? limits.takePublic(parts.addressOf(contextValues))
-          : limits.takeRequest(caller, rateClass);
-      if (taken instanceof Promise) return taken.then((headers) => tell(next(request), headers));
-      return tell(next(request), taken);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+    return limited(next, request, rateClass);
   };
-}
-
-/** Says how the caller stands, in an answer and in an error. */
-function tell(answer: Promise<Response>, headers: RateHeaders): Promise<Response> {
-  return answer.then(
-    (response) => {
-      for (const name in headers) response.header.set(name, headers[name] ?? "");
-      return response;
-    },
-    (error: unknown) => {
-      if (error instanceof DomainError) Object.assign(error.headers, headers);
-      throw error;
-    },
-  );
 }

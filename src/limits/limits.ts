@@ -1,12 +1,14 @@
 import type { RateClass } from "../../gen/tribe/v1/policy_pb.js";
 import type { DomainError } from "../errors.ts";
 import type { Redis } from "../redis/redis.ts";
+import type { Counters } from "../telemetry/counters.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { costOf, type Demand, type Plan, type Taken } from "./bucket.ts";
 import { type BucketMode, createBuckets } from "./buckets.ts";
+import { createGuessers, type Guessers } from "./guessers.ts";
 import type { LimitTable } from "./limit-table.ts";
 import { createPlans, type LimitedCaller, type TurnPlan } from "./plans.ts";
-import { rateHeaders, rejection } from "./standing.ts";
+import { metLimits, rateHeaders, rejection } from "./standing.ts";
 
 export type { LimitedCaller } from "./plans.ts";
 
@@ -41,9 +43,10 @@ export type TurnAdmission =
       headers: RateHeaders;
       isShared: boolean;
     }
-  /** A turn with this idempotency key was admitted before; nothing was taken. */
-  | { outcome: "known" }
   | { outcome: "rejected"; error: DomainError };
+
+/** A turn with this idempotency key was admitted before; nothing was taken. */
+export type KnownTurn = { outcome: "known" };
 
 /** What has happened since the process began, for metrics. They only grow. */
 export interface LimitCounters {
@@ -70,17 +73,15 @@ export interface Limits {
   /** Takes a call without caller. Fails with RESOURCE_EXHAUSTED. */
   takePublic(address: string): RateHeaders | Promise<RateHeaders>;
   /** Takes everything that a turn needs, in one round trip, or nothing. */
-  admitTurn(demand: TurnDemand): Promise<TurnAdmission>;
+  admitTurn(demand: TurnDemand & { idempotencyKey: undefined }): Promise<TurnAdmission>;
+  admitTurn(demand: TurnDemand): Promise<TurnAdmission | KnownTurn>;
   /** The turn has ended and has used so many tokens. Nobody waits for it. */
   settle(reservation: Reservation, tokens: number): void;
   /** The turn was none: everything is given back, also its request. */
   undo(reservation: Reservation): void;
   /** Says that these runs still go on; without that, a run's place is free after thirty seconds. */
   renew(runIds: readonly string[]): void;
-  /** Notes that an address sent a credential that is wrong. */
-  noteFailedAuthentication(address: string): void;
-  /** Whether an address has sent too many of them. Fails with RESOURCE_EXHAUSTED. No look-up. */
-  refuseGuesser(address: string): void;
+  readonly guessers: Guessers;
   state(): LimitsState;
   /** Resolves when it is known whether Redis answers. */
   start(): Promise<void>;
@@ -93,17 +94,26 @@ export interface LimitsParts {
   redis: Redis | undefined;
   /** The limits now; a new object after every change. */
   table(): LimitTable;
+  /** What Redis gets instead of ids, addresses and idempotency keys; the same in all processes. */
+  hash(text: string): string;
+  /** Counts rejections by limit, outages of Redis, and what was decided during them. */
+  counters: Counters;
   logger: Logger;
   /** How long a call waits for Redis at most, in milliseconds. Default: 50. */
   patienceMs?: number;
 }
 
-/** Addresses that are refused are remembered in this process; more than this at once are not. */
-const maxGuessers = 10_000;
-
 /** Makes it; nothing is shared before `start`. */
 export function createLimits(parts: LimitsParts): Limits {
   const { logger } = parts;
+  const outages = parts.counters.counter(
+    "tribe_limits_outages",
+    "How often Redis stopped answering, so that the process kept the limits alone",
+  );
+  const rejections = parts.counters.counter(
+    "tribe_limits_rejections",
+    "Calls that met a limit, by its name and whether the process decided alone",
+  );
   const counters: LimitCounters = { admitted: 0, rejected: 0, decidedAlone: 0, outages: 0 };
   const buckets = createBuckets({
     redis: parts.redis,
@@ -111,6 +121,7 @@ export function createLimits(parts: LimitsParts): Limits {
     onModeChange(mode) {
       if (mode === "alone") {
         counters.outages += 1;
+        outages.add();
         logger.warn("Redis does not answer: this process keeps its share of the limits alone");
       } else logger.info("limits are kept in Redis");
     },
@@ -118,15 +129,14 @@ export function createLimits(parts: LimitsParts): Limits {
   const reservations = new Map<string, Reservation>();
   // Admitted by this process alone, and since then told to all.
   const toldRuns = new Set<string>();
-  const guessers = new Map<string, { error: DomainError; end: number }>();
 
   let table: LimitTable | undefined;
-  let plans = createPlans(parts.table());
+  let plans = createPlans(parts.table(), parts.hash);
   function currentPlans() {
     const current = parts.table();
     if (current !== table) {
       table = current;
-      plans = createPlans(current);
+      plans = createPlans(current, parts.hash);
     }
     return plans;
   }
@@ -136,9 +146,15 @@ export function createLimits(parts: LimitsParts): Limits {
     else if (outcome === "rejected") counters.rejected += 1;
     if (!isShared && parts.redis !== undefined) counters.decidedAlone += 1;
   }
+  function reject(demand: Demand, taken: Taken): DomainError {
+    const error = rejection(demand, taken);
+    const alone = String(!taken.isShared && parts.redis !== undefined);
+    for (const limit of metLimits(demand, taken)) rejections.add({ limit, alone });
+    return error;
+  }
   function judge(demand: Demand, taken: Taken): RateHeaders {
     count(taken);
-    if (taken.outcome === "rejected") throw rejection(demand, taken);
+    if (taken.outcome === "rejected") throw reject(demand, taken);
     return rateHeaders(demand, taken);
   }
   function takeFrom(plan: Plan): RateHeaders | Promise<RateHeaders> {
@@ -152,32 +168,7 @@ export function createLimits(parts: LimitsParts): Limits {
   return {
     takeRequest: (caller, rateClass) => takeFrom(currentPlans().request(caller, rateClass)),
     takePublic: (address) => takeFrom(currentPlans().publicRequest(address)),
-    async admitTurn({ caller, model, runId, tokens, idempotencyKey }) {
-      const plan = currentPlans().turn(caller, model);
-      const demand: Demand = {
-        plan: plan.take,
-        tokens,
-        runId,
-        ...(idempotencyKey !== undefined && {
-          idempotencyKey: plan.idempotencyPrefix + idempotencyKey,
-        }),
-      };
-      const taken = await buckets.take(demand);
-      count(taken);
-      const { isShared } = taken;
-      switch (taken.outcome) {
-        case "known":
-          return { outcome: "known" };
-        case "rejected":
-          return { outcome: "rejected", error: rejection(demand, taken) };
-        case "admitted": {
-          const reservation: Reservation = { runId, plan, tokens, isShared };
-          reservations.set(runId, reservation);
-          const headers = rateHeaders(demand, taken);
-          return { outcome: "admitted", reservation, headers, isShared };
-        }
-      }
-    },
+    admitTurn: admitTurn as Limits["admitTurn"],
     settle(reservation, tokens) {
       const { settle } = reservation.plan;
       const difference = tokens - reservation.tokens;
@@ -208,33 +199,47 @@ export function createLimits(parts: LimitsParts): Limits {
       }
       for (const [key, ids] of byKey) buckets.renew(key, ids);
     },
-    noteFailedAuthentication(address) {
-      const plan = currentPlans().failedAuthentication(address);
-      if (plan.buckets.length === 0) return;
-      const demand: Demand = { plan, tokens: 0 };
-      void Promise.resolve(buckets.take(demand)).then((taken) => {
-        // The last one is the first to be told that there are no more.
-        if (taken.outcome === "admitted" && (taken.levels[0] ?? 0) >= 1) return;
-        const error = rejection(demand, { ...taken, outcome: "rejected" });
-        if (guessers.size >= maxGuessers) guessers.clear();
-        const end = performance.now() + (error.retryAfterSeconds ?? 0) * 1000;
-        guessers.set(address, { error, end });
-      });
-    },
-    refuseGuesser(address) {
-      const guesser = guessers.get(address);
-      if (guesser === undefined) return;
-      if (guesser.end > performance.now()) {
-        counters.rejected += 1;
-        throw guesser.error;
-      }
-      guessers.delete(address);
-    },
+    guessers: createGuessers(buckets, (address) => currentPlans().failedAuthentication(address)),
     state: () => ({ mode: buckets.mode(), processes: buckets.processes(), counters }),
     start: buckets.start,
     close: buckets.close,
   };
 
+  function isEmpty({ buckets, runs }: Plan): boolean {
+    return buckets.length === 0 && runs === undefined;
+  }
+  async function admitTurn(wanted: TurnDemand): Promise<TurnAdmission | KnownTurn> {
+    const { caller, model, runId, tokens, idempotencyKey } = wanted;
+    const plan = currentPlans().turn(caller, model);
+    if (isEmpty(plan.take) && idempotencyKey === undefined) {
+      counters.admitted += 1;
+      const reservation: Reservation = { runId, plan, tokens, isShared: true };
+      return { outcome: "admitted", reservation, headers: {}, isShared: true };
+    }
+    const demand: Demand = {
+      plan: plan.take,
+      tokens,
+      runId,
+      ...(idempotencyKey !== undefined && {
+        idempotencyKey: plan.idempotencyPrefix + parts.hash(idempotencyKey),
+      }),
+    };
+    const taken = await buckets.take(demand);
+    count(taken);
+    const { isShared } = taken;
+    switch (taken.outcome) {
+      case "known":
+        return { outcome: "known" };
+      case "rejected":
+        return { outcome: "rejected", error: reject(demand, taken) };
+      case "admitted": {
+        const reservation: Reservation = { runId, plan, tokens, isShared };
+        reservations.set(runId, reservation);
+        const headers = rateHeaders(demand, taken);
+        return { outcome: "admitted", reservation, headers, isShared };
+      }
+    }
+  }
   function giveBack(reservation: Reservation, plan: Plan, amounts: readonly number[]): void {
     const { runId, isShared } = reservation;
     // Settling twice takes once.

@@ -13,8 +13,10 @@ import {
 export interface MemoryBuckets {
   /** Takes a call from all its buckets, or from none. Idempotency keys are not known here. */
   take(demand: Demand): Taken;
-  /** Takes more, whatever is there, or gives back what is negative; `runId` ends. */
-  settle(plan: Plan, amounts: readonly number[], runId: string | undefined): void;
+  /** Takes more, whatever is there, or gives back what is negative. */
+  settle(plan: Plan, amounts: readonly number[]): void;
+  /** A run has ended. */
+  end(key: string, runId: string): void;
   /** Says that runs are still under way. */
   renew(key: string, runIds: readonly string[]): void;
 }
@@ -101,7 +103,7 @@ export function createMemoryBuckets(
       const outcome = admitted ? "admitted" : "rejected";
       return { outcome, levels, runs: underWay, share: part, isShared: false };
     },
-    settle(plan, amounts, runId) {
+    settle(plan, amounts) {
       const part = share();
       const time = now();
       for (const [index, bucket] of plan.buckets.entries()) {
@@ -112,9 +114,10 @@ export function createMemoryBuckets(
         const level = levelOf(bucket.key, capacity, refillPerSecond, time) - amount;
         keep(bucket.key, level, capacity, refillPerSecond);
       }
-      if (plan.runs === undefined || runId === undefined) return;
-      const set = runs.get(plan.runs.key);
-      if (set?.delete(runId) && set.size === 0) runs.delete(plan.runs.key);
+    },
+    end(key, runId) {
+      const set = runs.get(key);
+      if (set?.delete(runId) && set.size === 0) runs.delete(key);
     },
     renew(key, runIds) {
       const time = now();

@@ -22,7 +22,7 @@ export interface TurnPlan {
   readonly take: Plan;
   /** The buckets of tokens alone. */
   readonly settle: Plan;
-  /** Where idempotency keys are known; the key follows. */
+  /** Where idempotency keys are known; a hash of the key follows. */
   readonly idempotencyPrefix: string;
 }
 
@@ -53,8 +53,11 @@ const classNames: Readonly<Partial<Record<RateClass, LimitedClass>>> = {
   [RateClass.HEAVY]: "heavy",
 };
 
-/** The plans of one table of limits; a changed table needs new ones. */
-export function createPlans(table: LimitTable): Plans {
+/**
+ * The plans of one table of limits; a changed table needs new ones.
+ * @param hash what Redis gets instead of ids and addresses: it keeps nothing personal.
+ */
+export function createPlans(table: LimitTable, hash: (text: string) => string): Plans {
   const callers = new WeakMap<LimitedCaller, CallerPlans>();
 
   function plansOf(caller: LimitedCaller): CallerPlans {
@@ -62,9 +65,22 @@ export function createPlans(table: LimitTable): Plans {
     if (plans === undefined) callers.set(caller, (plans = { requests: [], turns: new Map() }));
     return plans;
   }
+  const userTag = ({ userId }: LimitedCaller) => `tribe:{u:${hash(userId)}}`;
+  /** An API key's buckets lie beside its user's. */
+  function keyBucket(caller: LimitedCaller, unit: BucketUnit, limit?: number): Bucket[] {
+    const { apiKeyId } = caller;
+    if (apiKeyId === undefined || limit === undefined || limit <= 0) return [];
+    const owner = ownerOf("api_key", apiKeyId, `${userTag(caller)}:key:${hash(apiKeyId)}`);
+    return bucket(owner, unit, unit, perMinute(limit));
+  }
+  function addressPlan(address: string, name: string, rate: Rate | null): Plan {
+    if (rate === null) return { buckets: [] };
+    const owner = ownerOf("address", address, `tribe:{a:${hash(address)}}`);
+    return { buckets: bucket(owner, name, "requests", rate) };
+  }
   function requestBuckets(caller: LimitedCaller, rateClass: RateClass): Bucket[] {
     const limits = limitsOf(table, caller.role, caller.userId);
-    const user = ownerOf("user", caller.userId, `tribe:{u:${caller.userId}}`);
+    const user = ownerOf("user", caller.userId, userTag(caller));
     const name = classNames[rateClass];
     return [
       ...bucket(user, "requests", "requests", limits.requests),
@@ -75,7 +91,7 @@ export function createPlans(table: LimitTable): Plans {
   function turnPlan(caller: LimitedCaller, model: string | undefined): TurnPlan {
     const { userId } = caller;
     const limits = limitsOf(table, caller.role, userId);
-    const tag = `tribe:{u:${userId}}`;
+    const tag = userTag(caller);
     const user = ownerOf("user", userId, tag);
     const buckets = [
       ...requestBuckets(caller, RateClass.CHAT),
@@ -152,16 +168,4 @@ function bucket(
       refillPerSecond: rate.perMinute / 60,
     },
   ];
-}
-
-/** An API key's buckets lie beside its user's. */
-function keyBucket({ userId, apiKeyId }: LimitedCaller, unit: BucketUnit, limit?: number) {
-  if (apiKeyId === undefined || limit === undefined || limit <= 0) return [];
-  const owner = ownerOf("api_key", apiKeyId, `tribe:{u:${userId}}:key:${apiKeyId}`);
-  return bucket(owner, unit, unit, perMinute(limit));
-}
-
-function addressPlan(address: string, name: string, rate: Rate | null): Plan {
-  const owner = ownerOf("address", address, `tribe:{a:${address}}`);
-  return { buckets: bucket(owner, name, "requests", rate) };
 }

@@ -107,7 +107,7 @@ function compile({ buckets, runs }: Plan): Command {
   return { tail, runIdAt: keys.length + 3, tokensAt };
 }
 
-function tailOf(command: Command, { plan, tokens, runId, idempotencyKey }: Demand) {
+function tailOf(command: Command, { tokens, runId, idempotencyKey }: Demand) {
   const { tail, runIdAt, tokensAt } = command;
   if (runId === undefined) return tail;
   const filled = [...tail];

@@ -19,6 +19,7 @@ interface Standing {
 
 /** A full set of runs opens when one of them ends, which nobody knows. */
 const runWaitSeconds = 1;
+const runsLimitName = "user.concurrentRuns";
 
 /**
  * How the caller stands after a call: for requests and for tokens the limit that is nearest to
@@ -59,27 +60,41 @@ function standingOf(bucket: Bucket, level: number, share: number): Standing {
   return { bucket, level, capacity, refillPerSecond: bucket.refillPerSecond * share };
 }
 
-/** Tells which limits were met, whose they are and how long to wait. */
-export function rejection(demand: Demand, taken: Taken): DomainError {
-  const { plan, tokens } = demand;
-  const quotas: QuotaViolation[] = [];
-  let waitSeconds = 0;
+/** A limit that was met. */
+interface Met extends QuotaViolation {
+  readonly name: string;
+  readonly waitSeconds: number;
+}
+
+function allMet({ plan, tokens }: Demand, taken: Taken): Met[] {
+  const met: Met[] = [];
   for (const [index, bucket] of plan.buckets.entries()) {
     const standing = standingOf(bucket, taken.levels[index] ?? 0, taken.share);
     const { level, capacity, refillPerSecond } = standing;
     const missing = neededLevel(capacity, costOf(bucket, tokens)) - level;
     if (missing <= 0) continue;
-    waitSeconds = Math.max(waitSeconds, missing / refillPerSecond);
-    quotas.push({ subject: bucket.subject, description: describe(standing) });
+    const { name, subject } = bucket;
+    const waitSeconds = missing / refillPerSecond;
+    met.push({ name, subject, description: describe(standing), waitSeconds });
   }
   if (plan.runs !== undefined && taken.runs >= Math.max(1, plan.runs.limit * taken.share)) {
-    waitSeconds = Math.max(waitSeconds, runWaitSeconds);
     const { subject, limit } = plan.runs;
-    quotas.push({
-      subject,
-      description: `limit user.concurrentRuns: at most ${limit} runs at once`,
-    });
+    const description = `limit ${runsLimitName}: at most ${limit} runs at once`;
+    met.push({ name: runsLimitName, subject, description, waitSeconds: runWaitSeconds });
   }
+  return met;
+}
+
+/** The names of the limits that were met. */
+export function metLimits(demand: Demand, taken: Taken): string[] {
+  return allMet(demand, taken).map(({ name }) => name);
+}
+
+/** Tells which limits were met, whose they are and how long to wait. */
+export function rejection(demand: Demand, taken: Taken): DomainError {
+  const met = allMet(demand, taken);
+  const waitSeconds = Math.max(0, ...met.map((one) => one.waitSeconds));
+  const quotas = met.map(({ subject, description }) => ({ subject, description }));
   return limitExceeded(quotas, upToMillis(waitSeconds), rateHeaders(demand, taken));
 }
 

@@ -54,7 +54,8 @@ export declare type Policy = Message<"tribe.v1.Policy"> & {
 export declare const PolicySchema: GenMessage<Policy>;
 
 /**
- * Endpoint classes, each with limits of its own. Under overload the server
+ * Endpoint classes, each with limits of its own beside those of all of a
+ * user's calls; the setting `limits` changes them. Under overload the server
  * sheds the highest number first and never RATE_CLASS_HEALTH.
  *
  * @generated from enum tribe.v1.RateClass
@@ -75,7 +76,8 @@ export enum RateClass {
   HEALTH = 1,
 
   /**
-   * Chat turns, which cost tokens and money.
+   * Chat turns, which cost tokens and money. The turn itself is taken from the
+   * limits, together with its tokens; a retry of it takes nothing.
    *
    * @generated from enum value: RATE_CLASS_CHAT = 2;
    */

@@ -25,7 +25,8 @@ export const RateClassSchema = /*@__PURE__*/
   enumDesc(file_tribe_v1_policy, 0);
 
 /**
- * Endpoint classes, each with limits of its own. Under overload the server
+ * Endpoint classes, each with limits of its own beside those of all of a
+ * user's calls; the setting `limits` changes them. Under overload the server
  * sheds the highest number first and never RATE_CLASS_HEALTH.
  *
  * @generated from enum tribe.v1.RateClass
