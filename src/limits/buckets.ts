@@ -41,7 +41,7 @@ export interface Buckets {
 export interface BucketsOptions {
   /** Undefined: this process is the only one. */
   redis: Redis | undefined;
-  /** How long a call waits for Redis at most, in milliseconds. Default: 50. */
+  /** How long a call waits for Redis at most, in milliseconds. Default: 100. */
   patienceMs?: number;
   /** Told when the mode changes. */
   onModeChange?(mode: BucketMode): void;
@@ -56,7 +56,7 @@ const probeMs = 200;
 
 /** Buckets in Redis, and in this process while it does not answer. */
 export function createBuckets(options: BucketsOptions): Buckets {
-  const { redis, patienceMs = 50 } = options;
+  const { redis, patienceMs = 100 } = options;
   if (redis === undefined) return createLonelyBuckets();
   const shared = createRedisBuckets(redis);
   const own = createMemoryBuckets(() => 1 / processes);

@@ -99,7 +99,7 @@ export interface LimitsParts {
   /** Counts rejections by limit, outages of Redis, and what was decided during them. */
   counters: Counters;
   logger: Logger;
-  /** How long a call waits for Redis at most, in milliseconds. Default: 50. */
+  /** How long a call waits for Redis at most, in milliseconds. Default: 100. */
   patienceMs?: number;
 }
 
