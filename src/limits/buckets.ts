@@ -128,7 +128,7 @@ export function createBuckets(options: BucketsOptions): Buckets {
       clearTimeout(timer);
       if (mode !== "shared") return;
       // Those that stay share among themselves from now on.
-      await shared.leave(processId).catch(() => undefined);
+      await beats.within<void>(shared.leave(processId), () => undefined);
     },
   };
 }
