@@ -6,7 +6,7 @@ import type {
   IdentityService,
   KeyLimits,
 } from "../../gen/tribe/v1/identity_pb.js";
-import { trailOf } from "../audit/trail.ts";
+import { leaveUnrecorded, trailOf } from "../audit/trail.ts";
 import type { Changes } from "../changes.ts";
 import { DomainError, invalidField, notFound } from "../errors.ts";
 import { decodePageToken, encodePageToken } from "../page-token.ts";
@@ -80,7 +80,11 @@ export function createApiKeyService(parts: ApiKeyServiceParts) {
     },
 
     async listApiKeys({ userId: givenId, pageSize, pageToken }, { values }) {
-      const userId = targetUserId(requireCaller(values), givenId, "users:read");
+      const trail = trailOf(values);
+      if (givenId !== "") trail.resource = `user/${givenId}`;
+      const caller = requireCaller(values);
+      const userId = targetUserId(caller, givenId, "users:read");
+      if (userId === caller.userId) leaveUnrecorded(trail);
       const limit = pageSize || defaultPageSize;
       const scope = ["ListApiKeys", userId];
       const after = decodePageToken(pageToken, scope, isIdCursor)?.[0];

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   createMemoryGuardStore,
+  createSignInGuard,
   guardRules,
   type GuardStore,
   waitAfter,
 } from "../../src/identity/sign-in-guard.ts";
+import type { DomainError } from "../../src/errors.ts";
 import { createRedisGuardStore } from "../../src/identity/sign-in-guard.store.ts";
 import { createRedis, type Redis } from "../../src/redis/redis.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -70,6 +72,47 @@ test.each(stores)("a block in %s holds until it is lifted", async (_, makeStore)
   expect(await store.blockedFor(one)).toBeGreaterThan(4000);
   await store.forgive(one, true);
   expect(await store.blockedFor(one)).toBe(0);
+});
+
+describe("the guard", () => {
+  const make = () => createSignInGuard(createMemoryGuardStore(), (text) => text);
+  const refusal = (attempt: Promise<void>) =>
+    attempt.then(
+      () => "",
+      (error: DomainError) => error.reason,
+    );
+
+  test("locks an account for guessers from everywhere, and no other", async () => {
+    const guard = make();
+    for (let from = 0; from < guardRules.account.free; from += 1) {
+      expect(await refusal(guard.admit("ada", `192.0.2.${from}`))).toBe("");
+    }
+    expect(await refusal(guard.admit("ada", "192.0.2.200"))).toBe("SIGN_IN_LOCKED");
+    expect(await refusal(guard.admit("grace", "192.0.2.200"))).toBe("");
+  });
+
+  test("locks an address that guesses at many accounts, and the IPv6 network of one", async () => {
+    const guard = make();
+    for (let account = 0; account < guardRules.address.free; account += 1) {
+      expect(await refusal(guard.admit(`user ${account}`, "192.0.2.1"))).toBe("");
+      expect(await refusal(guard.admit(`user ${account}`, `2001:db8::${account}:1`))).toBe("");
+    }
+    expect(await refusal(guard.admit("another", "192.0.2.1"))).toBe("SIGN_IN_LOCKED");
+    expect(await refusal(guard.admit("another", "2001:db8::ffff"))).toBe("SIGN_IN_LOCKED");
+    expect(await refusal(guard.admit("another", "192.0.2.2"))).toBe("");
+    expect(await refusal(guard.admit("another", "2001:db8:0:1::1"))).toBe("");
+  });
+
+  test("does not let an address buy attempts with an account of its own", async () => {
+    const guard = make();
+    for (let round = 0; round < guardRules.address.free; round += 1) {
+      await guard.admit(`victim ${round}`, "192.0.2.1");
+      if (round % 10 !== 0) continue;
+      await guard.admit("mallory", "192.0.2.1");
+      await guard.succeed("mallory", "192.0.2.1");
+    }
+    expect(await refusal(guard.admit("another", "192.0.2.1"))).toBe("SIGN_IN_LOCKED");
+  });
 });
 
 test("each attempt doubles the wait, up to the longest", () => {

@@ -1,4 +1,5 @@
-/** Every RPC of the contract, as every role, as a stranger, and with somebody else's things. */
+/** Every RPC of the contract, as every role, with scoped keys, as a stranger, and with somebody else's things. */
+import { readdir } from "node:fs/promises";
 import {
   create,
   type DescMessage,
@@ -12,27 +13,78 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { http } from "../../gen/google/api/annotations_pb.js";
-import { AdminService } from "../../gen/tribe/v1/admin_pb.js";
-import { ChatService } from "../../gen/tribe/v1/chat_pb.js";
 import { ConversationService } from "../../gen/tribe/v1/conversation_pb.js";
-import { HealthService } from "../../gen/tribe/v1/health_pb.js";
-import { IdentityService, Role } from "../../gen/tribe/v1/identity_pb.js";
-import { UsageService } from "../../gen/tribe/v1/usage_pb.js";
+import { Role } from "../../gen/tribe/v1/identity_pb.js";
 import { defaultRolePermissions, type RoleName } from "../../src/identity/roles.ts";
 import { policyOf } from "../../src/policy.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { createGrpcClient } from "../support/grpc-client.ts";
 import { clientsOf, createUserWithKey } from "./clients.ts";
 
-const services: DescService[] = [
-  AdminService,
-  ChatService,
-  ConversationService,
-  HealthService,
-  IdentityService,
-  UsageService,
-];
+/** Every service that the contract has, found in what was generated from it. */
+async function findServices(): Promise<DescService[]> {
+  const folder = new URL("../../gen/tribe/v1/", import.meta.url);
+  const files = (await readdir(folder)).filter((name) => name.endsWith("_pb.js"));
+  const modules = await Promise.all(
+    files.map((name) => import(new URL(name, folder).href) as Promise<Record<string, unknown>>),
+  );
+  return modules.flatMap((module) =>
+    Object.values(module).filter(
+      (value): value is DescService => (value as DescService | undefined)?.kind === "service",
+    ),
+  );
+}
+const services = await findServices();
 const methods = services.flatMap((service) => service.methods);
+
+/**
+ * Who may call what. Whoever adds an RPC, or lets others call one, says so here a second time:
+ * the permission, or that it is open to everybody, and whether it leaves an audit event.
+ */
+const table: Record<string, string> = {
+  "AdminService/ListAuditEvents": "audit:read, audited",
+  "AdminService/VerifyAuditLog": "audit:read, audited",
+  "AdminService/GetSettings": "settings:read",
+  "AdminService/UpdateSettings": "settings:write, audited",
+  "ChatService/SendMessage": "chat:write",
+  "ChatService/StreamMessage": "chat:write",
+  "ChatService/ResumeRun": "chat:read",
+  "ChatService/GetRun": "chat:read",
+  "ChatService/CancelRun": "chat:write",
+  "ChatService/ListModels": "models:read",
+  "ConversationService/CreateConversation": "conversations:write",
+  "ConversationService/ListConversations": "conversations:read",
+  "ConversationService/GetConversation": "conversations:read",
+  "ConversationService/UpdateConversation": "conversations:write",
+  "ConversationService/DeleteConversation": "conversations:write, audited",
+  "ConversationService/ListMessages": "conversations:read",
+  "ConversationService/ForkConversation": "conversations:write",
+  "ConversationService/ExportConversation": "conversations:read, audited",
+  "ConversationService/SearchMessages": "conversations:read",
+  "HealthService/Check": "public",
+  "HealthService/Detailed": "health:read",
+  "HealthService/Ready": "public",
+  "HealthService/Live": "public",
+  "IdentityService/SignIn": "public, audited",
+  "IdentityService/RefreshToken": "public, audited",
+  "IdentityService/SignOut": "me:read, audited",
+  "IdentityService/GetMe": "me:read",
+  "IdentityService/CreateApiKey": "keys:write, audited",
+  "IdentityService/ListApiKeys": "keys:read, audited",
+  "IdentityService/RotateApiKey": "keys:write, audited",
+  "IdentityService/RevokeApiKey": "keys:write, audited",
+  "IdentityService/CreateUser": "users:write, audited",
+  "IdentityService/ListUsers": "users:read, audited",
+  "IdentityService/GetUser": "users:read, audited",
+  "IdentityService/UpdateUser": "users:write, audited",
+  "IdentityService/SetPassword": "me:write, audited",
+  "IdentityService/DeleteUser": "users:write, audited",
+  "IdentityService/UnblockUser": "users:write, audited",
+  "IdentityService/ExportUserData": "me:read, audited",
+  "UsageService/GetUsage": "usage:read",
+  "UsageService/GetBudget": "usage:read",
+  "UsageService/SetBudget": "budgets:write, audited",
+};
 const roles = Object.keys(defaultRolePermissions) as RoleName[];
 const protoRoles = {
   viewer: Role.VIEWER,
@@ -181,14 +233,44 @@ const all = methods.map((method) => [`${method.parent.name}/${method.name}`, met
 const closed = all.filter(([, method]) => !policyOf(method).public);
 const open = all.filter(([, method]) => policyOf(method).public);
 
-test("only these are open to everybody", () => {
-  expect(open.map(([name]) => name).sort()).toEqual([
-    "HealthService/Check",
-    "HealthService/Live",
-    "HealthService/Ready",
-    "IdentityService/RefreshToken",
-    "IdentityService/SignIn",
-  ]);
+test("every RPC stands in the table, as the contract has it", () => {
+  const policies = all.map(([name, method]) => {
+    const { public: isPublic, permission, audited } = policyOf(method);
+    return [name, `${isPublic ? "public" : permission}${audited ? ", audited" : ""}`];
+  });
+  expect(Object.fromEntries(policies)).toEqual(table);
+  expect(open.length).toBe(5);
+});
+
+describe("a key with scopes", () => {
+  /** Of an administrator who owns nothing. */
+  const scoped = new Map<string, { only: string; without: string }>();
+  beforeAll(async () => {
+    const administrator = clientsOf(app.baseUrl, app.key);
+    const { userId } = await createUserWithKey(administrator, app.baseUrl, Role.ADMIN);
+    const makeKey = async (scopes: string[]) =>
+      (await administrator.identity.createApiKey({ userId, name: "scoped", scopes })).secret;
+    const { admin } = defaultRolePermissions;
+    for (const permission of new Set(closed.map(([, method]) => policyOf(method).permission))) {
+      scoped.set(permission, {
+        only: await makeKey([permission]),
+        without: await makeKey(admin.filter((other) => other !== permission)),
+      });
+    }
+  });
+
+  test.each(closed)("for all else cannot call %s, and one for it alone can", async (_, method) => {
+    const { permission } = policyOf(method);
+    const { only = "", without = "" } = scoped.get(permission) ?? {};
+    const denial = `PermissionDenied: needs ${permission}`;
+    for (const call of [overConnect, overGrpc]) {
+      const denied = await call(method, without);
+      expect(`${denied.code}: ${denied.message}`).toBe(denial);
+      const { code, message } = await call(method, only);
+      expect(`${code}: ${message}`).not.toBe(denial);
+      expect(code).not.toMatch(/Unauthenticated|Internal|Unknown/);
+    }
+  });
 });
 
 test.each(closed)("%s is closed to strangers on every door", async (_, method) => {

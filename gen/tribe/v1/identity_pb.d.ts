@@ -1092,7 +1092,7 @@ export declare const IdentityService: GenService<{
     output: typeof CreateApiKeyResponseSchema;
   },
   /**
-   * Lists API keys, the newest first.
+   * Lists API keys, the newest first. Looking at somebody else's is audited.
    *
    * @generated from rpc tribe.v1.IdentityService.ListApiKeys
    */
