@@ -5,6 +5,7 @@ import {
   type UsageRow,
   type UsageService,
 } from "../../gen/tribe/v1/usage_pb.js";
+import { leaveUnrecorded, trailOf } from "../audit/trail.ts";
 import { fromProtoTimestamp, toProtoUsage } from "../conversations/message.rpc.ts";
 import { invalidField } from "../errors.ts";
 import { type Caller, requireCaller } from "../identity/caller.ts";
@@ -24,7 +25,10 @@ export function createUsageService(repository: UsageRepository) {
   return {
     async getUsage(request, { values }) {
       const caller = requireCaller(values);
+      const trail = trailOf(values);
+      if (request.userId !== "") trail.resource = `user/${request.userId}`;
       const userId = whose(caller, request.userId);
+      if (userId === caller.userId) leaveUnrecorded(trail);
       const groupBy = request.groupBy.map((group) => groups[group]);
       const range = rangeOf(request);
       // Without an end each page would have another one, a little later.

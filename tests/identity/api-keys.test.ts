@@ -205,6 +205,22 @@ describe("a key", () => {
     await identity.getMe({});
   });
 
+  test("leaves an event when somebody else looks at it or at what it cost, not its owner", async () => {
+    const { identity, userId, usage } = await user();
+    await identity.listApiKeys({});
+    await usage.getUsage({});
+    await administrator.identity.listApiKeys({ userId });
+    await administrator.usage.getUsage({ userId });
+    for (const action of ["identity.key.list", "usage.usage.get"]) {
+      const { auditEvents } = await administrator.admin.listAuditEvents({ action });
+      const about = auditEvents.filter(
+        ({ userId: who, resource }) => who === userId || resource === `user/${userId}`,
+      );
+      expect(about).toMatchObject([{ resource: `user/${userId}`, outcome: "ok" }]);
+      expect(about[0]?.userId).not.toBe(userId);
+    }
+  });
+
   test("leaves events of what was done with it", async () => {
     const { identity, userId } = await user();
     const { apiKey } = await identity.createApiKey({ name: "audited" });

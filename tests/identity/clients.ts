@@ -2,6 +2,7 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { AdminService } from "../../gen/tribe/v1/admin_pb.js";
 import { IdentityService, Role } from "../../gen/tribe/v1/identity_pb.js";
+import { UsageService } from "../../gen/tribe/v1/usage_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { connectClients } from "../support/clients.ts";
 
@@ -21,6 +22,7 @@ export function clientsOf(baseUrl: string, key: string) {
     ...connectClients({ baseUrl, key }),
     identity: createClient(IdentityService, transport),
     admin: createClient(AdminService, transport),
+    usage: createClient(UsageService, transport),
   };
 }
 

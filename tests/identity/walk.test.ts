@@ -81,7 +81,7 @@ const table: Record<string, string> = {
   "IdentityService/DeleteUser": "users:write, audited",
   "IdentityService/UnblockUser": "users:write, audited",
   "IdentityService/ExportUserData": "me:read, audited",
-  "UsageService/GetUsage": "usage:read",
+  "UsageService/GetUsage": "usage:read, audited",
   "UsageService/GetBudget": "usage:read",
   "UsageService/SetBudget": "budgets:write, audited",
 };
