@@ -48,17 +48,12 @@ export function openContext(call: Call, { settings }: Serving): CallContext {
   const asked = timeoutOf(raw.headers) ?? settings.defaultTimeoutMs;
   const timeoutMs = asked === undefined ? undefined : Math.min(asked, settings.maxTimeoutMs);
   const contextValues = settings.contextValues?.(request);
-  let requestHeader: Headers | undefined;
   const init: CallInit = {
     protocolName: "rest",
     requestMethod: request.method,
     // Few handlers ask for these two.
-    get url() {
-      return `${request.protocol}://${request.host}${raw.url ?? ""}`;
-    },
-    get requestHeader() {
-      return (requestHeader ??= headersOf(raw));
-    },
+    url: () => `${request.protocol}://${request.host}${raw.url ?? ""}`,
+    requestHeader: () => headersOf(raw),
   };
   if (timeoutMs !== undefined) init.timeoutMs = timeoutMs;
   if (contextValues !== undefined) init.contextValues = contextValues;

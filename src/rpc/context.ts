@@ -17,8 +17,9 @@ export interface CallInit {
   /** `grpc` or `rest`; becomes HandlerContext.protocolName. */
   protocolName: string;
   requestMethod: string;
-  url: string;
-  requestHeader: Headers;
+  /** A function is called when somebody asks. */
+  url: string | (() => string);
+  requestHeader: Headers | (() => Headers);
   /** Aborts when the client goes away. */
   requestSignal?: AbortSignal;
   /** The deadline, in milliseconds from now. */
@@ -39,61 +40,92 @@ export interface CallContext extends HandlerContext {
 const callIsOver = new ConnectError("the call is over", Code.Canceled);
 const deadlineExceeded = new ConnectError("the operation timed out", Code.DeadlineExceeded);
 
+/** Makes the context of a call. */
 export function createCallContext(method: DescMethod, init: CallInit): CallContext {
-  const { requestSignal, timeoutMs } = init;
-  const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-  let controller: AbortController | undefined;
-  let isOver = false;
-  let endReason: unknown;
-  let timer: NodeJS.Timeout | undefined;
-  let header: Headers | undefined;
-  let trailer: Headers | undefined;
-  let values = init.contextValues;
+  return new LazyContext(method, init);
+}
 
-  function abort(reason: unknown = callIsOver): void {
-    if (isOver) return;
-    isOver = true;
-    endReason = reason;
-    if (timer !== undefined) clearTimeout(timer);
-    requestSignal?.removeEventListener("abort", leave);
-    controller?.abort(reason);
-  }
-  function leave(): void {
-    abort(requestSignal?.reason);
-  }
-  if (timeoutMs !== undefined) timer = setTimeout(abort, timeoutMs, deadlineExceeded);
-  if (requestSignal?.aborted) leave();
-  else requestSignal?.addEventListener("abort", leave);
+/** A class because accessors on a prototype cost nothing to make, those of an object literal do. */
+class LazyContext implements CallContext {
+  readonly service: DescMethod["parent"];
+  readonly method: DescMethod;
+  readonly protocolName: string;
+  readonly requestMethod: string;
+  readonly timeoutMs: () => number | undefined;
+  private readonly init: CallInit;
+  private timer: NodeJS.Timeout | undefined;
+  private leave: (() => void) | undefined;
+  private controller: AbortController | undefined;
+  private isOver = false;
+  private endReason: unknown;
+  private askedHeader: Headers | undefined;
+  private header: Headers | undefined;
+  private trailer: Headers | undefined;
+  private contextValues: ContextValues | undefined;
 
-  return {
-    service: method.parent,
-    method,
-    protocolName: init.protocolName,
-    requestMethod: init.requestMethod,
-    get url() {
-      return init.url;
-    },
-    get requestHeader() {
-      return init.requestHeader;
-    },
-    get responseHeader() {
-      return (header ??= new Headers());
-    },
-    get responseTrailer() {
-      return (trailer ??= new Headers());
-    },
-    get values() {
-      return (values ??= createContextValues());
-    },
-    get signal() {
-      if (controller === undefined) {
-        controller = new AbortController();
-        if (isOver) controller.abort(endReason);
-      }
-      return controller.signal;
-    },
-    timeoutMs: () => (deadline === undefined ? undefined : deadline - Date.now()),
-    abort,
-    answered: () => ({ header, trailer }),
-  };
+  constructor(method: DescMethod, init: CallInit) {
+    const { requestSignal, timeoutMs } = init;
+    this.service = method.parent;
+    this.method = method;
+    this.protocolName = init.protocolName;
+    this.requestMethod = init.requestMethod;
+    this.init = init;
+    this.contextValues = init.contextValues;
+    if (timeoutMs === undefined) {
+      this.timeoutMs = noTimeout;
+    } else {
+      const deadline = Date.now() + timeoutMs;
+      this.timeoutMs = () => deadline - Date.now();
+      this.timer = setTimeout(() => this.abort(deadlineExceeded), timeoutMs);
+    }
+    if (requestSignal === undefined) return;
+    this.leave = () => this.abort(requestSignal.reason);
+    if (requestSignal.aborted) this.leave();
+    else requestSignal.addEventListener("abort", this.leave);
+  }
+
+  get url(): string {
+    const { url } = this.init;
+    return typeof url === "string" ? url : url();
+  }
+  get requestHeader(): Headers {
+    const { requestHeader } = this.init;
+    return (this.askedHeader ??=
+      typeof requestHeader === "function" ? requestHeader() : requestHeader);
+  }
+  get responseHeader(): Headers {
+    return (this.header ??= new Headers());
+  }
+  get responseTrailer(): Headers {
+    return (this.trailer ??= new Headers());
+  }
+  get values(): ContextValues {
+    return (this.contextValues ??= createContextValues());
+  }
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.isOver) this.controller.abort(this.endReason);
+    }
+    return this.controller.signal;
+  }
+
+  abort(reason: unknown = callIsOver): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.endReason = reason;
+    if (this.timer !== undefined) clearTimeout(this.timer);
+    if (this.leave !== undefined) {
+      this.init.requestSignal?.removeEventListener("abort", this.leave);
+    }
+    this.controller?.abort(reason);
+  }
+
+  answered(): { header: Headers | undefined; trailer: Headers | undefined } {
+    return { header: this.header, trailer: this.trailer };
+  }
+}
+
+function noTimeout(): undefined {
+  return undefined;
 }

@@ -139,7 +139,19 @@ function contextOf(request: Request): HandlerContext {
     request.contextValues === context.values;
   if (unchanged) return context;
   const { header: requestHeader, signal, contextValues: values } = request;
-  return { ...context, requestHeader, signal, values };
+  return {
+    service: context.service,
+    method: context.method,
+    protocolName: context.protocolName,
+    requestMethod: context.requestMethod,
+    url: context.url,
+    timeoutMs: context.timeoutMs,
+    responseHeader: context.responseHeader,
+    responseTrailer: context.responseTrailer,
+    requestHeader,
+    signal,
+    values,
+  };
 }
 
 /** The innermost function: the handler itself. Handlers may answer with partial messages. */
