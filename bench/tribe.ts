@@ -118,7 +118,9 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
 }
 
 function json(conversation: Partial<Conversation>, asked: string): string {
-  return JSON.stringify({ ...conversation, content: [{ text: asked }] });
+  // The same is asked again and again, and each time the provider shall answer.
+  const cache = "CACHE_MODE_BYPASS";
+  return JSON.stringify({ ...conversation, content: [{ text: asked }], cache });
 }
 
 async function makeConversations(

@@ -16,6 +16,7 @@ import type { PersonalData } from "./identity/personal-data.ts";
 import { rolePermissionsSetting } from "./identity/role-setting.ts";
 import { callerKey } from "./identity/caller.ts";
 import { createKeyRing, keyedHash } from "./key-ring.ts";
+import { answerCacheSettings } from "./chat/cache-settings.ts";
 import { createLimitInterceptor } from "./limits/limit.interceptor.ts";
 import { createLimits } from "./limits/limits.ts";
 import { limitsSetting } from "./limits/limits-setting.ts";
@@ -55,6 +56,7 @@ const retentionMs = 600_000;
 export const settingDefinitions = [
   rolePermissionsSetting,
   limitsSetting,
+  ...answerCacheSettings,
   ...anomalySettings,
   ...retentionSettings,
 ] as const;

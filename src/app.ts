@@ -139,7 +139,15 @@ async function assemble(
     ],
     logger,
   });
-  const chat = createChat({ postgres, redis, models, limits: access.limits, logger });
+  const chat = createChat({
+    postgres,
+    redis,
+    models,
+    limits: access.limits,
+    settings: access.settings,
+    counters,
+    logger,
+  });
 
   const eventLoopGauge = createEventLoopGauge(config.overload.eventLoopDelayMs);
   const overload = createOverload([

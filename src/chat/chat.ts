@@ -4,8 +4,13 @@ import type { Limits } from "../limits/limits.ts";
 import type { Postgres } from "../postgres/postgres.ts";
 import type { Models } from "../providers/models.ts";
 import type { Redis } from "../redis/redis.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Counters } from "../telemetry/counters.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createAdmission } from "./admission.ts";
+import { createAnswerCache } from "./answer-cache.ts";
+import { createMemoryAnswerCache, createRedisAnswerCache } from "./answer-cache.store.ts";
+import { answerCacheScopeSetting, answerCacheSecondsSetting } from "./cache-settings.ts";
 import { createCancellation } from "./cancellation.store.ts";
 import { createChatService } from "./chat.rpc.ts";
 import { createGenerate } from "./generation.ts";
@@ -39,10 +44,13 @@ export interface ChatParts {
   redis: Redis | undefined;
   models: Models;
   limits: Limits;
+  settings: Settings;
+  counters: Counters;
   logger: Logger;
 }
 
-export function createChat({ postgres, redis, models, limits, logger }: ChatParts): Chat {
+export function createChat(parts: ChatParts): Chat {
+  const { postgres, redis, models, limits, settings, logger } = parts;
   const repository = createTurnRepository(postgres);
   const runRepository = createRunRepository(postgres);
   const log = redis && createRunLog(redis);
@@ -62,7 +70,17 @@ export function createChat({ postgres, redis, models, limits, logger }: ChatPart
         : logger.debug({ runId, deployment }, "a deployment answered"),
   });
   const admit = createAdmission(limits, finder);
-  const turn = createTurn({ admit, finder, models, repository, settler, runs, generate });
+  const lookUp = createAnswerCache({
+    store: redis ? createRedisAnswerCache(redis) : createMemoryAnswerCache(),
+    findAnswer: runRepository.findAnswer,
+    policy: () => ({
+      seconds: settings.get(answerCacheSecondsSetting),
+      perUser: settings.get(answerCacheScopeSetting) === "user",
+      revision: settings.revision(),
+    }),
+    counters: parts.counters,
+  });
+  const turn = createTurn({ admit, finder, models, repository, settler, runs, lookUp, generate });
   const sweeper = createSweeper({
     runs,
     runRepository,

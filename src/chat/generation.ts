@@ -2,14 +2,16 @@ import type { StoredMessage } from "../conversations/message.ts";
 import { DomainError } from "../errors.ts";
 import type { Caller } from "../identity/caller.ts";
 import type { ContentPart } from "../providers/content.ts";
-import type { Answerer } from "../providers/model-answer.ts";
+import type { Answerer, AnswerSink } from "../providers/model-answer.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelRequest, TokenUsage } from "../providers/provider.ts";
 import { estimateContentTokens, estimateRequestTokens } from "../providers/tokens.ts";
 import { createAnswer } from "./answer.ts";
+import type { CacheEntry } from "./answer-cache.ts";
 import { createAnswerAccount } from "./answer-account.ts";
 import type { LiveRun, StopReason } from "./run.ts";
 import type { Settler } from "./settle.ts";
+import { tellAgain } from "./stored-answer.ts";
 import type { TurnRequest } from "./turn-request.ts";
 import type { OpenedTurn, TurnSettlement } from "./turn.repository.ts";
 
@@ -24,6 +26,7 @@ export interface GenerationInput {
   question: { content: ContentPart[]; tokens: number };
   opened: OpenedTurn;
   modelRequest: ModelRequest;
+  cache: CacheEntry;
 }
 
 /** Fills a run: asks the model, stores what it said, and tells the run's followers. Never rejects. */
@@ -38,10 +41,13 @@ export interface GenerationParts {
   onAttempt: (answerer: Answerer, error: unknown, runId: string) => void;
 }
 
+/** How an answer ends that may be given again. */
+const wholeReasons: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
+
 export function createGenerate(parts: GenerationParts): Generate {
   const { models, settler, onFailure, onAttempt } = parts;
   return async function generate(run, input) {
-    const { choice, modelRequest } = input;
+    const { choice, modelRequest, cache } = input;
     const userMessage = storedQuestion(input);
     run.emit({
       type: "run_started",
@@ -52,27 +58,27 @@ export function createGenerate(parts: GenerationParts): Generate {
 
     const answer = createAnswer();
     const account = createAnswerAccount(choice);
+    const sink: Required<AnswerSink> = {
+      delta(delta) {
+        answer.add(delta);
+        run.emit(delta);
+      },
+      usage: account.usage,
+      asked: account.asked,
+      spent: account.spent,
+      attempted(answerer, error) {
+        account.attempted(answerer, error);
+        onAttempt(answerer, error, run.runId);
+      },
+    };
+    let stored: StoredMessage | undefined;
     let failure: { status: "failed" | StopReason; error: DomainError } | undefined;
     let finishReason: TurnSettlement["finishReason"];
     try {
-      const result = await models.answer(
-        choice,
-        modelRequest,
-        {
-          delta(delta) {
-            answer.add(delta);
-            run.emit(delta);
-          },
-          usage: account.usage,
-          asked: account.asked,
-          spent: account.spent,
-          attempted(answerer, error) {
-            account.attempted(answerer, error);
-            onAttempt(answerer, error, run.runId);
-          },
-        },
-        run.signal,
-      );
+      stored = await cache.answer(run.signal);
+      const result = stored
+        ? tellAgain(stored, choice, sink)
+        : await models.answer(choice, modelRequest, sink, run.signal);
       if (result.usage) account.usage(result.usage);
       finishReason = result.finishReason;
     } catch (error) {
@@ -103,11 +109,12 @@ export function createGenerate(parts: GenerationParts): Generate {
       errorMessage: failure?.error.message,
     };
     const settled = await settler.settle(settlement);
+    cache.end(!failure && !settled.error && wholeReasons.has(finishReason));
     const result = {
       runId: run.runId,
       conversationId: userMessage.conversationId,
       userMessage,
-      cached: false,
+      cached: stored !== undefined,
       assistantMessage: storedAnswer(settlement, settled.time),
       attempts: account.attempts,
     };

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { DomainError, type ErrorCode } from "../errors.ts";
-import type { ModelDelta } from "../providers/provider.ts";
 import type { RunLog } from "./run-log.store.ts";
 import { createLiveRun, type LiveRun, type RunEvent } from "./run.ts";
 import type { RunRepository, StoredRun } from "./run.repository.ts";
+import { piecesOf } from "./stored-answer.ts";
 
 /** How often another process's run is looked at, milliseconds. */
 const pollMs = 150;
@@ -42,7 +42,7 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
       const begun = Math.max(afterSequence, 1);
       const reached = await emitLogged(run, begun);
       if (afterSequence === 0 && reached === begun) {
-        for (const delta of pieces(stored)) run.emit(delta);
+        for (const delta of piecesOf(stored.answer?.content ?? [])) run.emit(delta);
       }
       run.emit(lastEvent(stored));
       return run;
@@ -65,7 +65,7 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
             if (!now) break;
             if (now.state === "running") continue;
             if (afterSequence === 0 && reached === 1)
-              for (const delta of pieces(now)) run.emit(delta);
+              for (const delta of piecesOf(now.answer?.content ?? [])) run.emit(delta);
             run.emit(lastEvent(now));
             return;
           } catch {
@@ -81,14 +81,6 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
 /** The first event of a stored run. */
 function startedEvent({ runId, question, assistantMessageId }: StoredRun): RunEvent {
   return { type: "run_started", runId, userMessage: question, assistantMessageId };
-}
-
-function pieces({ answer }: StoredRun): ModelDelta[] {
-  let toolCalls = 0;
-  return (answer?.content ?? []).flatMap((part): ModelDelta[] => {
-    if (part.type === "text" || part.type === "reasoning") return [part];
-    return part.type === "tool_call" ? [{ ...part, index: toolCalls++ }] : [];
-  });
 }
 
 function lastEvent(stored: StoredRun): RunEvent {

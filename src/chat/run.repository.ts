@@ -55,6 +55,8 @@ export interface RunRepository {
   findByIdempotencyKey(userId: string, key: string): Promise<StoredRun | undefined>;
   /** The run, if it is the user's. */
   find(runId: string, userId: string): Promise<StoredRun | undefined>;
+  /** The answer of a run that completed, whoever's it is. */
+  findAnswer(runId: string): Promise<StoredMessage | undefined>;
   /** Says that this process still generates these runs. */
   renew(runIds: readonly string[]): Promise<void>;
   /**
@@ -106,6 +108,11 @@ const byId: Statement = {
   text: `${selectRun} where runs.id = $1 and runs.user_id = $2`,
 };
 
+const completed: Statement = {
+  name: "run_completed",
+  text: `${selectRun} where runs.id = $1 and runs.state = 'completed'`,
+};
+
 /** Says that these runs are being generated. One statement for all runs of a process. */
 const renew: Statement = {
   name: "runs_renew",
@@ -150,6 +157,7 @@ export function createRunRepository(postgres: Postgres): RunRepository {
   return {
     findByIdempotencyKey: (userId, key) => findOne(byIdempotencyKey, [userId, key]),
     find: (runId, userId) => findOne(byId, [runId, userId]),
+    findAnswer: async (runId) => (await findOne(completed, [runId]))?.answer,
     async renew(runIds) {
       // An array as PostgreSQL writes it; ids need no quotes.
       await postgres.run(renew, [`{${runIds.join(",")}}`]);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import {
+  CacheMode,
   ReasoningEffort as ProtoReasoningEffort,
   SendMessageRequestSchema,
   ToolChoiceMode,
@@ -44,6 +45,7 @@ export function toTurnRequest(request: SendMessageRequest, headerKey: string | n
     content,
     model: request.model || undefined,
     parameters: parametersOf(request),
+    bypassCache: request.cache === CacheMode.BYPASS,
     metadata: request.metadata,
     idempotencyKey,
     requestHash: idempotencyKey === undefined ? undefined : hashOf(request),

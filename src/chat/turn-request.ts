@@ -12,6 +12,8 @@ export interface TurnRequest {
   model: string | undefined;
   /** How to answer: everything that goes to the provider beside the messages. */
   parameters: Omit<ModelRequest, "model" | "messages">;
+  /** Whether the provider is asked also if the same was answered before. */
+  bypassCache: boolean;
   metadata: Record<string, string>;
   idempotencyKey: string | undefined;
   /** SHA-256 of the whole request; only with an idempotency key. */

@@ -1,12 +1,12 @@
 import { randomUUIDv7 } from "node:crypto";
 import { DomainError, notFound } from "../errors.ts";
 import type { Caller } from "../identity/caller.ts";
-import type { RateHeaders } from "../limits/limits.ts";
 import type { ContentPart } from "../providers/content.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelMessage, ModelRequest } from "../providers/provider.ts";
 import { estimateContentTokens } from "../providers/tokens.ts";
 import type { Admit } from "./admission.ts";
+import type { LookUp } from "./answer-cache.ts";
 import { buildContext, historyTokens, windowLimits } from "./context-window.ts";
 import type { Generate } from "./generation.ts";
 import type { RunFinder } from "./run-finder.ts";
@@ -25,17 +25,19 @@ export interface TurnParts {
   repository: TurnRepository;
   settler: Settler;
   runs: Runs;
+  lookUp: LookUp;
   generate: Generate;
 }
 
 /**
- * Answers one message: returns once it is stored and its run has begun. `onAdmitted` is told how
- * the caller stands after it.
+ * Answers one message: returns once it is stored and its run has begun. `addHeaders` is told
+ * what callers may know before the answer: how they stand with their limits, and whether the
+ * answer is in the cache.
  */
 export type Turn = (
   request: TurnRequest,
   caller: Caller,
-  onAdmitted: (headers: RateHeaders) => void,
+  addHeaders: (headers: Readonly<Record<string, string>>) => void,
 ) => Promise<LiveRun>;
 
 /**
@@ -43,9 +45,9 @@ export type Turn = (
  * by run id. A turn that rejects has stored nothing.
  */
 export function createTurn(parts: TurnParts): Turn {
-  const { admit, finder, models, repository, settler, runs, generate } = parts;
+  const { admit, finder, models, repository, settler, runs, lookUp, generate } = parts;
 
-  return async function turn(request, caller, onAdmitted) {
+  return async function turn(request, caller, addHeaders) {
     const ids = {
       runId: randomUUIDv7(),
       userMessageId: randomUUIDv7(),
@@ -61,9 +63,9 @@ export function createTurn(parts: TurnParts): Turn {
       questionTokens: question.tokens,
     });
     if ("earlier" in admission) return admission.earlier;
-    onAdmitted(admission.headers);
+    addHeaders(admission.headers);
     try {
-      const run = await begin(request, caller, ids, question);
+      const run = await begin(request, caller, ids, question, addHeaders);
       if (run.runId === ids.runId) admission.settleWith(run);
       else admission.undo();
       return run;
@@ -83,6 +85,7 @@ export function createTurn(parts: TurnParts): Turn {
     caller: Caller,
     ids: TurnIds,
     question: Question,
+    addHeaders: Parameters<Turn>[2],
   ): Promise<LiveRun> {
     runs.admit();
     const choice = models.resolve(request.model);
@@ -116,8 +119,12 @@ export function createTurn(parts: TurnParts): Turn {
     }
     if ("refused" in opened) throw refusal(opened, request);
     const modelRequest = await withContext(opened);
-    return runs.start(ids.runId, caller.userId, (run) =>
-      generate(run, { ...ids, caller, request, choice, question, opened, modelRequest }),
+    const { runId } = ids;
+    const { bypassCache: bypass } = request;
+    const cache = await lookUp({ runId, caller, choice, request: modelRequest, bypass });
+    addHeaders({ "x-tribe-cache": cache.status });
+    return runs.start(runId, caller.userId, (run) =>
+      generate(run, { ...ids, caller, request, choice, question, opened, modelRequest, cache }),
     );
 
     /** Refuses what the request alone shows to be impossible, before anything is stored. */

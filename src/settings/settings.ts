@@ -30,6 +30,8 @@ export interface SettingsSnapshot {
 export interface Settings {
   /** The value in this process, which is at most a second old. No look-up. */
   get<Value>(definition: SettingDefinition<Value>): Value;
+  /** Differs after every change; the same in all processes that know it. */
+  revision(): number;
   /** Told after any has changed. */
   onChange(listener: () => void): void;
   /** What is stored now. */
@@ -96,6 +98,7 @@ export function createSettings(parts: SettingsParts): Settings {
         ? (current.get(definition.name) as Value)
         : definition.default;
     },
+    revision: () => revision,
     onChange: (listener) => void listeners.push(listener),
     read: async () => snapshotOf(await repository.list()),
     async update(values, etag, trail) {

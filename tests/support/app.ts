@@ -22,15 +22,23 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+const withoutAnswerCache = `insert into settings (name, value) values ('answerCacheSeconds', '0')`;
+
 /**
  * Starts Tribe on free ports with the demo model; `close` it in `afterAll`.
  * `overrides` are environment variables: `{ OPENAI_BASE_URL: provider.url }`.
+ * Answers are not cached unless asked for.
  * Redis is the one found on the PATH, if any, unless REDIS_URL says otherwise.
  */
-export async function startApp(overrides: Environment = {}): Promise<TestApp> {
+export async function startApp(
+  overrides: Environment = {},
+  { answerCache = false } = {},
+): Promise<TestApp> {
   const key = "administrator-of-the-tests";
   const directory = await mkdtemp(join(tmpdir(), "tribe-app-"));
   const database = await createDatabase();
+  // Most tests ask the same again and again, and each wants the provider's answer.
+  if (!answerCache) await database.sql(withoutAnswerCache);
   const log: Record<string, unknown>[] = [];
   const logger = createLogger({
     destination: { write: (line: string) => void log.push(JSON.parse(line)) },
