@@ -9,7 +9,12 @@ import { createAccess } from "./access.ts";
 import { couldChangeAuditLog } from "./audit/privileges.repository.ts";
 import { createChat } from "./chat/chat.ts";
 import type { Config } from "./config.ts";
+import {
+  checkContentKeys,
+  MissingContentKeyError,
+} from "./conversations/content-key.repository.ts";
 import { createConversations } from "./conversations/conversations.ts";
+import { createVault, type Vault } from "./conversations/vault.ts";
 import type { Embedded } from "./embedded/embedded.ts";
 import { prepareEmbeddedDatabase } from "./embedded-database.ts";
 import { entities } from "./entities.ts";
@@ -22,7 +27,7 @@ import { allPermissions } from "./identity/roles.ts";
 import { requirePolicies } from "./policy.ts";
 import { pendingMigrations } from "./postgres/migrator.ts";
 import { createLimitsCheck } from "./limits/limits-check.ts";
-import { createPostgres } from "./postgres/postgres.ts";
+import { createPostgres, type Postgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
@@ -113,11 +118,13 @@ async function assemble(
     entities,
     warn: (message) => logger.warn(message),
   });
+  const vault = createVault(config.content);
+  await requireContentKeys(postgres, vault, logger);
   const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
   const redis =
     redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
   const models = createConfiguredModels(config.providers);
-  const conversations = createConversations(postgres, logger);
+  const conversations = createConversations(postgres, vault, logger);
   const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
   const counters = createCounters();
@@ -143,6 +150,7 @@ async function assemble(
     postgres,
     redis,
     models,
+    vault,
     limits: access.limits,
     settings: access.settings,
     counters,
@@ -269,5 +277,18 @@ async function assemble(
     if (pending.length > 0) {
       logger.error({ pending }, "the database is not up to date: run `npm run migrate`");
     }
+  }
+}
+
+/** Not while the database is away: then reading what is sealed fails, and says why. */
+async function requireContentKeys(postgres: Postgres, vault: Vault, logger: Logger): Promise<void> {
+  try {
+    await checkContentKeys(postgres, vault);
+  } catch (error) {
+    if (error instanceof MissingContentKeyError) {
+      await postgres.close();
+      throw error;
+    }
+    logger.warn({ err: error }, "the keys of the content could not be checked");
   }
 }

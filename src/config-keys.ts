@@ -139,6 +139,12 @@ export const configKeys = [
       "What API keys are hashed and the audit log is chained with; at least 32 bytes, the same on all instances. To replace it, put the new one in front of the old one with a comma between.",
   },
   {
+    name: "CONTENT_KEY",
+    default: "none: content is stored in the clear",
+    meaning:
+      "Encrypts messages, titles, system prompts and metadata at rest; at least 32 bytes, the same on all instances. Turns search off. To replace it see docs/security.md.",
+  },
+  {
     name: "JWT_SECRET",
     default: "none",
     meaning: "Signs own tokens with HS256; at least 32 bytes. Instead of JWT_PRIVATE_KEY.",

@@ -51,6 +51,14 @@ export interface PostgresConfig {
   readonly trust: TlsTrust | undefined;
 }
 
+/** How what people and models say is kept at rest. */
+export interface ContentConfig {
+  /** The newest first: it seals, all of them open. None: nothing was ever sealed. */
+  readonly secrets: readonly string[];
+  /** Whether what is new is sealed. */
+  readonly isSealing: boolean;
+}
+
 /** Everything that the environment says, validated once and frozen. */
 export interface Config {
   /** NODE_ENV is `production`: nothing embedded, every secret given. */
@@ -72,6 +80,8 @@ export interface Config {
     readonly modelsFile: string | undefined;
   };
   readonly identity: IdentityConfig;
+  /** How what people and models say is kept. */
+  readonly content: ContentConfig;
   readonly log: { readonly level: LogLevel };
   readonly telemetry: {
     readonly sentryDsn: string | undefined;
@@ -132,6 +142,7 @@ export function readConfig(environment: Environment): Config {
       modelsFile: reader.text("MODELS_FILE"),
     },
     identity: readIdentityConfig(reader, production),
+    content: readContentConfig(reader),
     log: { level: reader.choice("LOG_LEVEL", logLevels) ?? "info" },
     telemetry: {
       sentryDsn: reader.url("SENTRY_DSN", ["https", "http"]),
@@ -193,6 +204,19 @@ export function readPostgresConfig(reader: ConfigReader): PostgresConfig {
       "and DATABASE_CERTIFICATE mean TLS with a server that is checked: leave sslmode=disable, sslmode=no-verify, sslrootcert and uselibpqcompat out of the URLs",
     );
   return { url, replicaUrls, trust };
+}
+
+/** Reads how content is kept, and collects faults in the reader. */
+export function readContentConfig(reader: ConfigReader): ContentConfig {
+  const given = (reader.text("CONTENT_KEY")?.split(",") ?? []).map((key) => key.trim());
+  const isSealing = given.length > 0 && given[0] !== "none";
+  const secrets = isSealing ? given : given.slice(1);
+  if (secrets.some((secret) => Buffer.byteLength(secret) < 32))
+    reader.fault(
+      "CONTENT_KEY",
+      "must be secrets of at least 32 bytes with commas between them, the newest first; `none` in front of them seals nothing more",
+    );
+  return { secrets, isSealing };
 }
 
 function readRedis(reader: ConfigReader): Config["redis"] {

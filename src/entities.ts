@@ -5,6 +5,7 @@ import {
 } from "./audit/audit-chain.entity.ts";
 import { AuditDetailsEntity, AuditEventEntity } from "./audit/audit-event.entity.ts";
 import { RunEntity } from "./chat/run.entity.ts";
+import { ContentKeyEntity } from "./conversations/content-key.entity.ts";
 import { ConversationEntity } from "./conversations/conversation.entity.ts";
 import { MessageEntity } from "./conversations/message.entity.ts";
 import { MessageSearchEntity, SearchQueueEntity } from "./conversations/search.entity.ts";
@@ -27,6 +28,7 @@ export const entities = [
   SigningKeyEntity,
   ForeignIdentityEntity,
   SecretEntity,
+  ContentKeyEntity,
   ConversationEntity,
   MessageEntity,
   MessageSearchEntity,

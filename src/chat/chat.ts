@@ -6,6 +6,7 @@ import type { Models } from "../providers/models.ts";
 import type { Redis } from "../redis/redis.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Counters } from "../telemetry/counters.ts";
+import type { Vault } from "../conversations/vault.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createAdmission } from "./admission.ts";
 import { createAnswerCache } from "./answer-cache.ts";
@@ -44,16 +45,18 @@ export interface ChatParts {
   redis: Redis | undefined;
   models: Models;
   limits: Limits;
+  /** How what is said is kept. */
+  vault: Vault;
   settings: Settings;
   counters: Counters;
   logger: Logger;
 }
 
 export function createChat(parts: ChatParts): Chat {
-  const { postgres, redis, models, limits, settings, logger } = parts;
-  const repository = createTurnRepository(postgres);
-  const runRepository = createRunRepository(postgres);
-  const log = redis && createRunLog(redis);
+  const { postgres, redis, models, limits, vault, settings, logger } = parts;
+  const repository = createTurnRepository(postgres, vault);
+  const runRepository = createRunRepository(postgres, vault);
+  const log = redis && createRunLog(redis, vault);
   const runs = createRuns(log);
   const finder = createRunFinder(runRepository, runs, createReplays(runRepository, log));
   const settler = createSettler(repository);

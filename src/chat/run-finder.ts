@@ -39,7 +39,7 @@ export function createRunFinder(
       if (idempotencyKey === undefined) return undefined;
       const stored = await repository.findByIdempotencyKey(caller.userId, idempotencyKey);
       if (!stored) return undefined;
-      if (!requestHash || !stored.requestHash?.equals(requestHash)) {
+      if (!repository.isOfRequest(stored, requestHash)) {
         throw new DomainError(
           "ALREADY_EXISTS",
           "IDEMPOTENCY_KEY_REUSED",

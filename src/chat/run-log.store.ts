@@ -8,6 +8,7 @@
  */
 import type { ModelDelta } from "../providers/provider.ts";
 import type { Redis } from "../redis/redis.ts";
+import { plainVault, type Vault } from "../conversations/vault.ts";
 
 /** How long pieces wait for company before they are written, milliseconds. Most runs that nobody follows end before. */
 const batchMs = 200;
@@ -37,14 +38,16 @@ export interface RunLog {
   remove(runId: string): Promise<void>;
 }
 
-export function createRunLog(redis: Redis): RunLog {
+export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
   async function write(
-    key: string,
+    runId: string,
     lastSequence: number,
     batch: ModelDelta[],
     first: boolean,
   ): Promise<void> {
-    const entry = ["e", JSON.stringify(batch)];
+    const key = keyOf(runId);
+    const json = JSON.stringify(batch);
+    const entry = ["e", vault.text(json, "run/log", `${runId}/${lastSequence}`)];
     const trim = ["MAXLEN", "~", String(longestLog)];
     await redis.command(key, ["XADD", key, ...trim, `0-${lastSequence}`, ...entry]);
     if (first) await redis.command(key, ["EXPIRE", key, String(expireSeconds)]);
@@ -52,7 +55,6 @@ export function createRunLog(redis: Redis): RunLog {
 
   return {
     writer(runId) {
-      const key = keyOf(runId);
       let batch: ModelDelta[] = [];
       let lastSequence = 0;
       let timer: NodeJS.Timeout | undefined;
@@ -67,7 +69,7 @@ export function createRunLog(redis: Redis): RunLog {
         batch = [];
         const first = !written;
         written = true;
-        write(key, lastSequence, pieces, first).catch(() => {
+        write(runId, lastSequence, pieces, first).catch(() => {
           broken = true;
         });
       }
@@ -95,9 +97,11 @@ export function createRunLog(redis: Redis): RunLog {
         `(0-${afterSequence}`,
         "+",
       ]);
-      return reply.flatMap(([id, [, json]]) => {
+      return reply.flatMap(([id, [, text]]) => {
+        const last = id.slice(2);
+        const json = vault.fromText(text, "run/log", `${runId}/${last}`);
         const batch = JSON.parse(json) as ModelDelta[];
-        const first = Number(id.slice(2)) - batch.length + 1;
+        const first = Number(last) - batch.length + 1;
         return batch
           .map((delta, index) => ({ sequence: first + index, delta }))
           .filter(({ sequence }) => sequence > afterSequence);

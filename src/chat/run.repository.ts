@@ -1,5 +1,6 @@
 import type { StoredMessage } from "../conversations/message.ts";
 import { messageJson, type MessageRow, toStoredMessage } from "../conversations/message.row.ts";
+import { plainVault, type Vault } from "../conversations/vault.ts";
 import type { Postgres, Statement } from "../postgres/postgres.ts";
 
 /** A run with its question and, once it has ended, its answer. */
@@ -14,8 +15,8 @@ export interface StoredRun {
   /** Of a run that did not complete. */
   errorReason: string | undefined;
   errorMessage: string | undefined;
-  /** SHA-256 of the request; only with an idempotency key. */
-  requestHash: Buffer | undefined;
+  /** Of the SHA-256 of the request; only with an idempotency key. */
+  requestDigest: Buffer | undefined;
   question: StoredMessage;
   assistantMessageId: string;
   /** Undefined while it runs. */
@@ -53,6 +54,8 @@ type AbandonedRow = [
 export interface RunRepository {
   /** The user's run of the last 24 hours that had this idempotency key. */
   findByIdempotencyKey(userId: string, key: string): Promise<StoredRun | undefined>;
+  /** Whether the run was begun by a request of this SHA-256. */
+  isOfRequest(run: StoredRun, requestHash: Uint8Array | undefined): boolean;
   /** The run, if it is the user's. */
   find(runId: string, userId: string): Promise<StoredRun | undefined>;
   /** The answer of a run that completed, whoever's it is. */
@@ -149,13 +152,17 @@ export const abandoned: Statement = {
 const batchSize = 100;
 
 /** The runs in PostgreSQL. */
-export function createRunRepository(postgres: Postgres): RunRepository {
+export function createRunRepository(postgres: Postgres, vault: Vault = plainVault): RunRepository {
   async function findOne(statement: Statement, values: unknown[]) {
     const [row] = await postgres.run(statement, values);
-    return row === undefined ? undefined : toStoredRun(JSON.parse(row[0] ?? "") as RunRow);
+    return row === undefined ? undefined : toStoredRun(JSON.parse(row[0] ?? "") as RunRow, vault);
   }
   return {
     findByIdempotencyKey: (userId, key) => findOne(byIdempotencyKey, [userId, key]),
+    isOfRequest: ({ requestDigest }, requestHash) =>
+      requestDigest !== undefined &&
+      requestHash !== undefined &&
+      vault.isDigest(requestDigest, requestHash),
     find: (runId, userId) => findOne(byId, [runId, userId]),
     findAnswer: async (runId) => (await findOne(completed, [runId]))?.answer,
     async renew(runIds) {
@@ -169,7 +176,7 @@ export function createRunRepository(postgres: Postgres): RunRepository {
   };
 }
 
-function toStoredRun(row: RunRow): StoredRun {
+function toStoredRun(row: RunRow, vault: Vault): StoredRun {
   const [runId, state, model, startTime, endTime, errorReason, errorMessage, requestHash] = row;
   return {
     runId,
@@ -178,11 +185,12 @@ function toStoredRun(row: RunRow): StoredRun {
     startTime: new Date(startTime),
     endTime: endTime === null ? undefined : new Date(endTime),
     errorReason: errorReason ?? undefined,
-    errorMessage: errorMessage ?? undefined,
-    requestHash: requestHash === null ? undefined : Buffer.from(requestHash, "hex"),
+    errorMessage:
+      errorMessage === null ? undefined : vault.fromText(errorMessage, "run/error", runId),
+    requestDigest: requestHash === null ? undefined : Buffer.from(requestHash, "hex"),
     assistantMessageId: row[8],
-    question: toStoredMessage(row[9]),
-    answer: row[10] === null ? undefined : toStoredMessage(row[10]),
+    question: toStoredMessage(row[9], vault),
+    answer: row[10] === null ? undefined : toStoredMessage(row[10], vault),
   };
 }
 

@@ -1,7 +1,8 @@
 import { DomainError } from "../errors.ts";
 import { violatedConstraint } from "../postgres/failure.ts";
-import { toJsonb, toText } from "../postgres/json.ts";
+import { toText } from "../postgres/json.ts";
 import type { Postgres } from "../postgres/postgres.ts";
+import { plainVault, type Vault } from "../conversations/vault.ts";
 import type { ContentPart } from "../providers/content.ts";
 import type { FinishReason, TokenUsage } from "../providers/provider.ts";
 import { openExisting, openNew, runState, settle } from "./turn.statements.ts";
@@ -109,7 +110,13 @@ export interface TurnRepository {
   settle(settlement: TurnSettlement): Promise<Date>;
 }
 
-type History = [messageId: string, role: HistoryMessage["role"], ContentPart[], tokens: number][];
+/** Content that is a string is sealed. */
+type History = [
+  messageId: string,
+  role: HistoryMessage["role"],
+  content: ContentPart[] | string,
+  tokens: number,
+][];
 
 /** What openExisting gives as JSON. */
 type OpenedRow = [
@@ -122,13 +129,16 @@ type OpenedRow = [
 ];
 
 /** The turns in PostgreSQL. Content that jsonb cannot hold is mended on its way in. */
-export function createTurnRepository(postgres: Postgres): TurnRepository {
+export function createTurnRepository(
+  postgres: Postgres,
+  vault: Vault = plainVault,
+): TurnRepository {
   return {
     async open(opening) {
       if (opening.conversationId === undefined && opening.parentMessageId !== undefined) {
         return { refused: "parent_not_found" };
       }
-      const values = openingValues(opening);
+      const values = openingValues(opening, vault);
       try {
         if (opening.conversationId === undefined) {
           const [row] = await postgres.run(openNew, values);
@@ -136,14 +146,14 @@ export function createTurnRepository(postgres: Postgres): TurnRepository {
         }
         values.push(opening.parentMessageId, opening.historyTokens);
         const [row] = await postgres.run(openExisting, values);
-        return openedExisting(row?.[0] ?? "");
+        return openedExisting(row?.[0] ?? "", vault);
       } catch (error) {
         if (violatedConstraint(error) !== "runs_idempotency_key_unique") throw error;
         return { refused: "idempotency_key_taken" };
       }
     },
     async settle(settlement) {
-      const [row] = await postgres.run(settle, settlementValues(settlement));
+      const [row] = await postgres.run(settle, settlementValues(settlement, vault));
       if (row?.[1] === "t") await assertSettledAlike(postgres, settlement);
       return new Date(Number(row?.[0]));
     },
@@ -151,22 +161,24 @@ export function createTurnRepository(postgres: Postgres): TurnRepository {
   };
 }
 
-function openingValues(opening: TurnOpening): unknown[] {
+function openingValues(opening: TurnOpening, vault: Vault): unknown[] {
+  const conversationId = opening.conversationId ?? opening.newConversationId;
+  const { userMessageId, system, metadata, requestHash } = opening;
   return [
-    opening.conversationId ?? opening.newConversationId,
+    conversationId,
     opening.userId,
-    toText(opening.title),
-    opening.system === undefined ? null : toText(opening.system),
-    opening.userMessageId,
-    toJsonb(opening.content),
+    vault.text(opening.title, "conversation/title", conversationId),
+    system === undefined ? null : vault.text(system, "conversation/system", conversationId),
+    userMessageId,
+    vault.jsonb(opening.content, "message/content", userMessageId),
     opening.tokens,
-    isEmpty(opening.metadata) ? null : toJsonb(opening.metadata),
+    isEmpty(metadata) ? null : vault.jsonb(metadata, "message/metadata", userMessageId),
     opening.runId,
     opening.apiKeyId,
     opening.assistantMessageId,
     opening.model,
     opening.idempotencyKey,
-    opening.requestHash,
+    requestHash && vault.digest(requestHash),
   ];
 }
 
@@ -186,7 +198,7 @@ function openedNew(opening: TurnOpening, createTime: number): OpenedTurn {
   };
 }
 
-function openedExisting(json: string): OpenedTurn | OpeningRefusal {
+function openedExisting(json: string, vault: Vault): OpenedTurn | OpeningRefusal {
   if (json === "parent") return { refused: "parent_not_found" };
   if (json === "conversation") return { refused: "conversation_not_found" };
   const [conversationId, parentMessageId, system, sequence, createTime, history] = JSON.parse(
@@ -195,13 +207,14 @@ function openedExisting(json: string): OpenedTurn | OpeningRefusal {
   return {
     conversationId,
     parentMessageId: parentMessageId ?? undefined,
-    system: system ?? undefined,
+    system:
+      system === null ? undefined : vault.fromText(system, "conversation/system", conversationId),
     sequence,
     createTime: new Date(createTime),
     history: (history ?? []).map(([messageId, role, content, tokens]) => ({
       messageId,
       role,
-      content,
+      content: vault.fromJsonb(content, "message/content", messageId),
       tokens,
     })),
   };
@@ -215,7 +228,7 @@ async function assertSettledAlike(postgres: Postgres, settlement: TurnSettlement
   throw new DomainError("ABORTED", "RUN_SETTLED", `the run had already ended as ${state}`);
 }
 
-function settlementValues(settlement: TurnSettlement): unknown[] {
+function settlementValues(settlement: TurnSettlement, vault: Vault): unknown[] {
   const { usage, errorReason, errorMessage } = settlement;
   return [
     settlement.runId,
@@ -224,8 +237,8 @@ function settlementValues(settlement: TurnSettlement): unknown[] {
     toText(settlement.model),
     settlement.provider,
     errorReason,
-    errorMessage === undefined ? null : toText(errorMessage),
-    toJsonb(settlement.content),
+    errorMessage === undefined ? null : vault.text(errorMessage, "run/error", settlement.runId),
+    vault.jsonb(settlement.content, "message/content", settlement.assistantMessageId),
     settlement.tokens,
     settlement.finishReason,
     usage.inputTokens,

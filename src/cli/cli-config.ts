@@ -1,9 +1,11 @@
 import { resolve } from "node:path";
 import {
   ConfigError,
+  type ContentConfig,
   type Environment,
   type IdentityConfig,
   type PostgresConfig,
+  readContentConfig,
   readPostgresConfig,
 } from "../config.ts";
 import { readIdentityConfig } from "../config-identity.ts";
@@ -13,6 +15,7 @@ import { type ConfigReader, createConfigReader } from "../config-reader.ts";
 export interface CliConfig {
   readonly production: boolean;
   readonly identity: IdentityConfig;
+  readonly content: ContentConfig;
   /** The database to work on. Undefined: only a service can be asked. */
   readonly database: (PostgresConfig & { readonly url: string }) | undefined;
   /** The role that the service connects as, when it is not the one that migrates. */
@@ -36,6 +39,7 @@ export function readCliConfig(environment: Environment): CliConfig {
   const config: CliConfig = {
     production,
     identity: readIdentityConfig(reader, production),
+    content: readContentConfig(reader),
     database: url === undefined ? undefined : { url, ...postgres },
     serviceRole: readRole(reader),
     server: reader.text("TRIBE_SERVER"),

@@ -12,6 +12,7 @@ import { trailOf } from "../audit/trail.ts";
 import { createConversationRepository } from "../conversations/conversation.repository.ts";
 import { createMessageRepository } from "../conversations/message.repository.ts";
 import { createConversationData } from "../conversations/personal-data.repository.ts";
+import { createVault, type Vault } from "../conversations/vault.ts";
 import { prepareDirectory } from "../embedded/directory.ts";
 import { keptSecretKey } from "../embedded/secret-key.ts";
 import { entities } from "../entities.ts";
@@ -65,7 +66,7 @@ export async function connectDatabase(
     postgres,
     redis: undefined,
     counters: createCounters(),
-    personalData: [conversationData(postgres)],
+    personalData: [conversationData(postgres, createVault(config.content))],
     logger: createLogger({ level: "silent" }),
   });
   await access.settings.start();
@@ -121,9 +122,9 @@ const noted: Interceptor = (next) => (request) => {
   return next(request);
 };
 
-function conversationData(postgres: Postgres) {
-  const conversations = createConversationRepository(postgres);
-  return createConversationData(postgres, conversations, createMessageRepository(postgres));
+function conversationData(postgres: Postgres, vault: Vault) {
+  const conversations = createConversationRepository(postgres, vault);
+  return createConversationData(postgres, conversations, createMessageRepository(postgres, vault));
 }
 
 async function requireSchema(postgres: Postgres): Promise<void> {

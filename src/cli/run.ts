@@ -7,6 +7,7 @@ import type { Command, Given } from "./command.ts";
 import { describeFailure, exitCodes } from "./failure.ts";
 import { commandHelp, overview } from "./help.ts";
 import { keyCommands } from "./keys.ts";
+import { messageCommands } from "./messages.ts";
 import { migrateCommand } from "./migrate.ts";
 import { connectOperator, type Operator } from "./operator.ts";
 import { createOutput, type TextSink } from "./output.ts";
@@ -19,6 +20,7 @@ const commands: readonly Command[] = [
   ...keyCommands,
   ...auditCommands,
   ...settingCommands,
+  ...messageCommands,
   migrateCommand,
 ];
 

@@ -2,7 +2,8 @@ import { randomUUIDv7 } from "node:crypto";
 import { type EntityManager, raw } from "@mikro-orm/postgresql";
 import type { Postgres } from "../postgres/postgres.ts";
 import { type Conversation, ConversationEntity } from "./conversation.entity.ts";
-import { fork } from "./fork.statement.ts";
+import { type ConversationColumns, fork } from "./fork.statement.ts";
+import { plainVault, type Vault } from "./vault.ts";
 
 /** A conversation without its messages. */
 export interface StoredConversation {
@@ -62,53 +63,61 @@ export interface ConversationRepository {
 }
 
 /** The conversations in PostgreSQL. */
-export function createConversationRepository(postgres: Postgres): ConversationRepository {
+export function createConversationRepository(
+  postgres: Postgres,
+  vault: Vault = plainVault,
+): ConversationRepository {
   async function find(userId: string, id: string) {
     const row = await postgres.work((em) => em.findOne(ConversationEntity, { id, userId }));
-    return row === null ? undefined : toStoredConversation(row);
+    return row === null ? undefined : toStoredConversation(row, vault);
   }
   return {
     find,
     create: (userId, { title, system, metadata }) =>
       postgres.work(async (em) => {
+        const id = randomUUIDv7();
         const row = em.create(ConversationEntity, {
-          id: randomUUIDv7(),
+          id,
           userId,
-          title,
-          system: system ?? null,
-          metadata: { ...metadata },
+          ...toColumns(vault, id, { title, system, metadata }),
           headMessageId: null,
         });
         await em.flush();
-        return toStoredConversation(row);
+        return toStoredConversation(row, vault);
       }),
     list: (userId, limit, after) =>
       postgres.work(async (em) => {
         const rows = await recentConversations(em, userId, limit, after).getResultList();
-        return rows.map(toStoredConversation);
+        return rows.map((row) => toStoredConversation(row, vault));
       }),
     update: (userId, id, changes, etag) =>
       postgres.work(async (em) => {
-        const { system, ...rest } = changes;
         if (Object.keys(changes).length === 0) return unchanged(await find(userId, id), etag);
         const count = await em.nativeUpdate(
           ConversationEntity,
           { id, userId, ...(etag !== undefined && { version: toVersion(etag) }) },
           {
-            ...rest,
-            ...("system" in changes && { system: system ?? null }),
+            ...toColumns(vault, id, changes),
             version: raw<number>("version + 1"),
             updateTime: raw<Date>("clock_timestamp()"),
           },
         );
         const row = await em.findOne(ConversationEntity, { id, userId });
         if (row === null) return "not_found";
-        return count === 0 ? "changed_meanwhile" : toStoredConversation(row);
+        return count === 0 ? "changed_meanwhile" : toStoredConversation(row, vault);
       }),
     delete: (userId, id) =>
       postgres.work(async (em) => (await em.nativeDelete(ConversationEntity, { id, userId })) > 0),
     async fork(userId, conversationId, messageId, title) {
-      const copy = await fork(postgres, { userId, conversationId, messageId, title });
+      const original = await find(userId, conversationId);
+      if (original === undefined) return "not_found";
+      const fields = { ...original, title: title ?? original.title };
+      const copy = await fork(postgres, vault, {
+        userId,
+        conversationId,
+        messageId,
+        columns: (copyId) => toColumns(vault, copyId, fields),
+      });
       if (copy === "not_found" || copy === "message_not_found") return copy;
       return (await find(userId, copy.conversationId)) ?? "not_found";
     },
@@ -139,12 +148,41 @@ function toVersion(etag: string): number {
   return /^[1-9][0-9]{0,15}$/.test(etag) ? Number(etag) : 0;
 }
 
-function toStoredConversation(row: Conversation): StoredConversation {
+/** The columns of those fields that are given. */
+function toColumns(vault: Vault, id: string, fields: ConversationFields): ConversationColumns;
+function toColumns(
+  vault: Vault,
+  id: string,
+  fields: Partial<ConversationFields>,
+): Partial<ConversationColumns>;
+function toColumns(
+  vault: Vault,
+  id: string,
+  fields: Partial<ConversationFields>,
+): Partial<ConversationColumns> {
+  const { title, system, metadata } = fields;
+  return {
+    ...(title !== undefined && { title: vault.text(title, "conversation/title", id) }),
+    ...("system" in fields && {
+      system: system === undefined ? null : vault.text(system, "conversation/system", id),
+    }),
+    ...(metadata !== undefined && {
+      // jsonb holds it as it is: an object, or the string that it is sealed in.
+      metadata: JSON.parse(vault.jsonb(metadata, "conversation/metadata", id)) as Record<
+        string,
+        string
+      >,
+    }),
+  };
+}
+
+function toStoredConversation(row: Conversation, vault: Vault): StoredConversation {
   return {
     conversationId: row.id,
-    title: row.title,
-    system: row.system ?? undefined,
-    metadata: row.metadata,
+    title: vault.fromText(row.title, "conversation/title", row.id),
+    system:
+      row.system == null ? undefined : vault.fromText(row.system, "conversation/system", row.id),
+    metadata: vault.fromJsonb(row.metadata, "conversation/metadata", row.id),
     headMessageId: row.headMessageId ?? undefined,
     createTime: row.createTime,
     updateTime: row.updateTime,

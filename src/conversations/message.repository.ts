@@ -7,6 +7,7 @@ import {
   type TreePageRow,
 } from "./message.statements.ts";
 import { type MessageRow, toStoredMessage } from "./message.row.ts";
+import { plainVault, type Vault } from "./vault.ts";
 
 /** Which page of a conversation's messages to read. */
 export interface MessagePageRequest {
@@ -38,16 +39,19 @@ export interface MessageRepository {
 }
 
 /** The messages in PostgreSQL. */
-export function createMessageRepository(postgres: Postgres): MessageRepository {
+export function createMessageRepository(
+  postgres: Postgres,
+  vault: Vault = plainVault,
+): MessageRepository {
   return {
     page: (request) =>
       request.leafMessageId === undefined
-        ? readTree(postgres, request)
-        : readBranch(postgres, request, request.leafMessageId),
+        ? readTree(postgres, vault, request)
+        : readBranch(postgres, vault, request, request.leafMessageId),
   };
 }
 
-async function readTree(postgres: Postgres, request: MessagePageRequest) {
+async function readTree(postgres: Postgres, vault: Vault, request: MessagePageRequest) {
   const { userId, conversationId, newestFirst, limit, after } = request;
   // One more than asked for tells whether there is a next page.
   const rows = await postgres.query<TreePageRow>(
@@ -60,13 +64,18 @@ async function readTree(postgres: Postgres, request: MessagePageRequest) {
   for (const [message, count] of rows) {
     if (message === null) break;
     found = Number(count);
-    if (messages.length < limit) messages.push(parse(message));
+    if (messages.length < limit) messages.push(parse(message, vault));
   }
   const next = found > messages.length ? messages.at(-1)?.sequence : undefined;
   return { messages, next };
 }
 
-async function readBranch(postgres: Postgres, request: MessagePageRequest, leafId: string) {
+async function readBranch(
+  postgres: Postgres,
+  vault: Vault,
+  request: MessagePageRequest,
+  leafId: string,
+) {
   const { userId, conversationId, newestFirst, limit, after } = request;
   // Depths of the page: from `bottom` to `top`, and `limit` messages at the most.
   const bottom = newestFirst ? 1 : (after ?? 0) + 1;
@@ -79,7 +88,7 @@ async function readBranch(postgres: Postgres, request: MessagePageRequest, leafI
   const leafDepth = rows[0]?.[2];
   if (leafDepth === undefined || leafDepth === null) return "leaf_not_found";
   const found = rows.flatMap(([message, depth]) =>
-    message === null ? [] : [{ depth, message: parse(message) }],
+    message === null ? [] : [{ depth, message: parse(message, vault) }],
   );
   found.sort((one, other) => (newestFirst ? other.depth - one.depth : one.depth - other.depth));
   const last = found.at(-1)?.depth;
@@ -90,6 +99,6 @@ async function readBranch(postgres: Postgres, request: MessagePageRequest, leafI
 /** The largest depth that the database can hold. */
 const deepest = 2_147_483_646;
 
-function parse(json: string): StoredMessage {
-  return toStoredMessage(JSON.parse(json) as MessageRow);
+function parse(json: string, vault: Vault): StoredMessage {
+  return toStoredMessage(JSON.parse(json) as MessageRow, vault);
 }

@@ -1,5 +1,6 @@
 import type { ContentPart } from "../providers/content.ts";
 import type { StoredMessage } from "./message.ts";
+import type { Vault } from "./vault.ts";
 
 /** What `messageJson` makes of a row of `messages`. */
 export type MessageRow = [
@@ -8,10 +9,11 @@ export type MessageRow = [
   parentMessageId: string | null,
   role: StoredMessage["role"],
   status: StoredMessage["status"],
-  content: ContentPart[],
+  /** A string: sealed. */
+  content: ContentPart[] | string,
   sequence: number,
   createTime: number,
-  metadata: Record<string, string> | null,
+  metadata: Record<string, string> | string | null,
   runId: string | null,
   model: string | null,
   provider: string | null,
@@ -35,17 +37,18 @@ export function messageJson(table: string): string {
 }
 
 /** A message as the rest of the house knows it. */
-export function toStoredMessage(row: MessageRow): StoredMessage {
+export function toStoredMessage(row: MessageRow, vault: Vault): StoredMessage {
+  const [messageId] = row;
   return {
-    messageId: row[0],
+    messageId,
     conversationId: row[1],
     parentMessageId: row[2] ?? undefined,
     role: row[3],
     status: row[4],
-    content: row[5],
+    content: vault.fromJsonb(row[5], "message/content", messageId),
     sequence: row[6],
     createTime: new Date(row[7]),
-    metadata: row[8] ?? {},
+    metadata: row[8] === null ? {} : vault.fromJsonb(row[8], "message/metadata", messageId),
     answer: row[3] === "assistant" ? toStoredAnswer(row) : undefined,
   };
 }

@@ -1,7 +1,9 @@
+import { DomainError } from "../errors.ts";
 import { violatedConstraint } from "../postgres/failure.ts";
 import type { Postgres, Statement } from "../postgres/postgres.ts";
 import type { StoredMessage } from "./message.ts";
 import { type MessageRow, toStoredMessage } from "./message.row.ts";
+import { plainVault, type Vault } from "./vault.ts";
 import {
   indexAny,
   indexOwn,
@@ -53,7 +55,8 @@ export interface SearchPage {
 export interface MessageSearchRepository {
   /**
    * Finds the user's own messages, also those of a moment ago. Of more than 10,000
-   * matches the newest are ranked.
+   * matches the newest are ranked. FAILED_PRECONDITION while messages are sealed: an index of
+   * their words would be a copy of them in the clear.
    */
   search(request: SearchRequest, signal?: AbortSignal): Promise<SearchPage>;
   /** Stores the words of at most 200 messages. Returns how many were looked at. */
@@ -67,7 +70,10 @@ const batchSize = 200;
 const batchesBeforeSearch = 25;
 
 /** The search in PostgreSQL. */
-export function createMessageSearchRepository(postgres: Postgres): MessageSearchRepository {
+export function createMessageSearchRepository(
+  postgres: Postgres,
+  vault: Vault = plainVault,
+): MessageSearchRepository {
   async function index(statement: Statement, values: unknown[]): Promise<number> {
     try {
       const [row] = await postgres.query<[number]>(statement, values);
@@ -81,6 +87,7 @@ export function createMessageSearchRepository(postgres: Postgres): MessageSearch
   return {
     indexSome: () => index(indexAny, [batchSize]),
     async search(request, signal) {
+      if (vault.isSealing) throw searchIsOff();
       for (let batch = 0; batch < batchesBeforeSearch; batch += 1) {
         if ((await index(indexOwn, [batchSize, request.userId])) < batchSize) break;
       }
@@ -105,15 +112,23 @@ export function createMessageSearchRepository(postgres: Postgres): MessageSearch
               [...values, conversationId],
               signal,
             );
-      return toSearchPage(rows, limit);
+      return toSearchPage(rows, limit, vault);
     },
   };
 }
 
-function toSearchPage(rows: SearchRow[], limit: number): SearchPage {
+function searchIsOff(): DomainError {
+  return new DomainError(
+    "FAILED_PRECONDITION",
+    "SEARCH_IS_OFF",
+    "messages are encrypted at rest, so that their words are in no index; search is off",
+  );
+}
+
+function toSearchPage(rows: SearchRow[], limit: number, vault: Vault): SearchPage {
   const page = rows.slice(0, limit);
   const results = page.map(([json, rank, headline]) => ({
-    message: toStoredMessage(JSON.parse(json) as MessageRow),
+    message: toStoredMessage(JSON.parse(json) as MessageRow, vault),
     snippet: toHtml(headline),
     rank: Number(rank),
   }));

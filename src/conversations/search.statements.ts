@@ -13,10 +13,12 @@ const rankedMatches = 10_000;
 /** A page has at most this much of stored (compressed) content, in bytes. */
 const pageBytes = 1_000_000;
 
-/** SQL for the texts of a message; null when it has none. */
+/** SQL for the texts of a message; null when it has none, or is sealed. */
 function searchedText(table: string): string {
   return `(select left(string_agg(part->>'text', chr(10)), ${searchedLength})
-    from jsonb_array_elements(${table}.content) part where part->>'type' = 'text')`;
+    from jsonb_array_elements(
+      case when jsonb_typeof(${table}.content) = 'array' then ${table}.content end) part
+    where part->>'type' = 'text')`;
 }
 
 /**

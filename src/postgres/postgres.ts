@@ -55,6 +55,8 @@ interface Pool {
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
+  readonly ending: boolean;
+  end(): Promise<void>;
   on(event: "connect" | "remove", listener: (client: PgClient) => void): unknown;
   query(query: PoolQuery): Promise<PoolResult>;
   connect(): Promise<PooledClient<PoolQuery, PoolResult>>;
@@ -151,6 +153,8 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       await presence.close();
       await pipeline.close();
       await orm.close();
+      // An ORM that was never asked itself leaves the pool open, and so the process running.
+      if (!pool.ending) await pool.end();
     },
   };
 }

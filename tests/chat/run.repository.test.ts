@@ -115,7 +115,7 @@ describe("findByIdempotencyKey", () => {
     const { asked } = await open({ idempotencyKey, requestHash });
     expect(await runs.findByIdempotencyKey(userId, idempotencyKey)).toMatchObject({
       runId: asked.runId,
-      requestHash,
+      requestDigest: requestHash,
     });
     expect(await runs.findByIdempotencyKey(userId, "another")).toBeUndefined();
     const stranger = await database.createUser();
