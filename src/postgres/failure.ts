@@ -23,15 +23,21 @@ const networkCodes = new Set([
  */
 const transientState = /^(08...|53...|57...|25006|40001|40P01)$/;
 
+/** Node's and OpenSSL's codes that mean: the other side of TLS is not whom we trust. */
+const tlsCode =
+  /^(SELF_SIGNED_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_|CERT_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/;
+
 /** What pg and its pool say without a code. */
 const clientMessages =
-  /connection terminated|timeout exceeded when trying to connect|timeout expired|query read timeout|connection error and is not queryable|client was closed/i;
+  /connection terminated|timeout exceeded when trying to connect|timeout expired|query read timeout|connection error and is not queryable|client was closed|does not support ssl connections/i;
 
 /** Whether the failure is PostgreSQL's absence, not a mistake in what it was asked. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
-  if (typeof code === "string") return networkCodes.has(code) || transientState.test(code);
+  if (typeof code === "string") {
+    return networkCodes.has(code) || transientState.test(code) || tlsCode.test(code);
+  }
   return clientMessages.test(error.message);
 }
 

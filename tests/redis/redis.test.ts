@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { waitUntil } from "../../src/embedded/process.ts";
-import type { RedisAddress } from "../../src/config.ts";
+import { readConfig, type RedisAddress } from "../../src/config.ts";
 import { createRedis, type Redis, type RedisOptions } from "../../src/redis/redis.ts";
 import { makeCertificate } from "../../deploy/certificate.ts";
 import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
@@ -147,6 +147,23 @@ it("speaks TLS to a server whose certificate is known, and to no other", async (
     cli(server, "config", "get", "tls-port").split("\n"),
   ]) as Record<string, string>;
   const address = { kind: "standalone", url: `rediss://127.0.0.1:${port}` } as const;
+
+  // With the authority that is configured, also by a client that is asked who it is.
+  const config = readConfig({ REDIS_URL: address.url, REDIS_CA_FILE: join(folder, "certificate") });
+  const configured = await connected(config.redis as RedisAddress);
+  expect(await configured.command("k", ["SET", "k", "v"])).toBe("OK");
+  await configured.close();
+  const wrong: string[] = [];
+  const misled = open({
+    address: { ...address, trust: { ca: makeCertificate().certificate, certificate, key } },
+    warn: (message) => wrong.push(message),
+  });
+  expect(await waitUntil(() => wrong.length > 0, 10_000)).toBe(true);
+  expect(wrong[0]).toMatch(/^Redis: .*certificate/);
+  expect(misled.isReady()).toBe(false);
+  expect(() => readConfig({ REDIS_URL: server.url, REDIS_CA: certificate })).toThrow(
+    "REDIS_URL must begin with rediss:// for REDIS_CA",
+  );
 
   const warnings: string[] = [];
   const stranger = open({ address, warn: (message) => warnings.push(message) });
