@@ -34,7 +34,7 @@ export interface RunLog {
   writer(runId: string): RunLogWriter;
   /** The pieces after `afterSequence` that have been written. */
   read(runId: string, afterSequence: number): Promise<LoggedDelta[]>;
-  /** Removes the pieces of a run that has ended. */
+  /** Removes the pieces of a run, and whatever of it is still on its way. */
   remove(runId: string): Promise<void>;
 }
 
@@ -87,7 +87,8 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
     },
     async remove(runId) {
       const key = keyOf(runId);
-      await redis.command(key, ["DEL", key]);
+      // A text in its place: a piece that comes late finds no stream to begin anew, without end.
+      await redis.command(key, ["SET", key, "", "EX", String(expireSeconds)]);
     },
     async read(runId, afterSequence) {
       const key = keyOf(runId);

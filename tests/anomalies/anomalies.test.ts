@@ -164,6 +164,27 @@ test("an administrator lifts the block of an account", async () => {
   expect(answer.statusCode).toBe(200);
 });
 
+test("who is blocked cannot sign in, and learns it by the right password only", async () => {
+  await settle({ failedSignInAnomaly: { count: 0 } });
+  const email = "blocked@example.org";
+  const { user } = await administrator.identity.createUser({ email, password, role: Role.USER });
+  await app.database.sql("update users set block_time = now() + interval '1 hour' where id = ?", [
+    user?.userId,
+  ]);
+  const stranger = clientsOf(app.baseUrl, "").identity;
+  expect(await failureOf(stranger.signIn({ email, password }))).toMatch(
+    /^RESOURCE_EXHAUSTED TEMPORARILY_BLOCKED/,
+  );
+  expect(await failureOf(stranger.signIn({ email, password: "a guess" }))).toMatch(
+    /^UNAUTHENTICATED/,
+  );
+  const { user: unblocked } = await administrator.identity.unblockUser({
+    userId: user?.userId ?? "",
+  });
+  expect(unblocked?.blockExpireTime).toBeUndefined();
+  await stranger.signIn({ email, password });
+});
+
 test("spend far above a user's own is told of once, and blocks the user", async () => {
   const usual = await createUserWithKey(administrator, app.baseUrl);
   const unusual = await createUserWithKey(administrator, app.baseUrl);

@@ -15,6 +15,7 @@ import { createDemoProvider } from "../../src/providers/demo/demo-provider.ts";
 import { createModels } from "../../src/providers/models.ts";
 import { createRedis, type Redis } from "../../src/redis/redis.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { clientsOf, createUserWithKey } from "../identity/clients.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { connectClients } from "../support/clients.ts";
 import {
@@ -110,6 +111,30 @@ it("cancels a run of another process, and its provider call", async () => {
   const { run } = await clients.two.chat.cancelRun({ runId });
   expect(run?.state).toBe(RunState.CANCELLED);
   await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true));
+});
+
+it("ends the runs of a user who is erased at another process, and leaves no piece of them", async () => {
+  const administrator = clientsOf(two.baseUrl, two.key);
+  const owner = await createUserWithKey(administrator, one.baseUrl);
+  provider.script({ text: words, hang: 5 });
+  const stream = owner.chat.streamMessage(hello);
+  const events: Event[] = [];
+  const followed = (async () => {
+    for await (const event of stream) events.push(event);
+  })();
+  await vi.waitFor(() => expect(events.length).toBeGreaterThan(2));
+  const first = events[0]!.event;
+  const runId = first.case === "runStarted" ? first.value.runId : "";
+  await vi.waitFor(async () => expect(await log.read(runId, 0)).not.toEqual([]));
+  await administrator.identity.deleteUser({ userId: owner.userId });
+  await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true));
+  await followed;
+  expect(events.at(-1)?.event.case).toBe("failed");
+  expect(await redis.command(runId, ["GET", `tribe:run:{${runId}}`])).toBe("");
+  for (const table of ["runs", "conversations", "message_search", "search_queue"]) {
+    const rows = await one.database.sql(`select * from ${table} where user_id = ?`, [owner.userId]);
+    expect([table, rows]).toEqual([table, []]);
+  }
 });
 
 it("gives a retry at another process the run that is under way", async () => {
