@@ -39,6 +39,7 @@ async function measure(makeCredential: () => string): Promise<number> {
     ],
     administrator: { key: "an administrator's key", caller: () => ({}) as never },
     session: () => undefined,
+    guessers: { note() {}, refuse() {} },
     onKeyUse() {},
   });
   const logger = createLogger({ level: "silent" });

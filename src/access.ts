@@ -112,6 +112,7 @@ export function createAccess(parts: AccessParts) {
     settings,
     changes,
     keyRing,
+    guessers: limits.guessers,
     watch: anomalies,
     personalData: [
       ...parts.personalData,

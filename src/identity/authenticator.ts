@@ -27,6 +27,16 @@ export interface AuthenticatorParts {
   session(header: Headers, method: Parameters<Authenticate>[1]): Promise<Caller> | undefined;
   /** Told once a minute of each API key that is used. */
   onKeyUse(apiKeyId: string): void;
+  /** Counts wrong credentials by address, and refuses an address that has sent too many. */
+  guessers: Guessers;
+}
+
+/** Addresses that send credentials which are wrong. */
+export interface Guessers {
+  /** A credential was looked up and is wrong. */
+  note(address: string): void;
+  /** Throws RESOURCE_EXHAUSTED when nothing more is looked up for the address. */
+  refuse(address: string): void;
 }
 
 /** Credentials that are refused without looking again, and for how long, unless anything changes. */
@@ -57,7 +67,7 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticate {
     return principal.caller;
   }
 
-  async function lookUp(credential: string, digest: string): Promise<Caller> {
+  async function lookUp(credential: string, digest: string, address: string): Promise<Caller> {
     const epoch = cache.epoch();
     try {
       const kind = parts.kinds.find(({ matches }) => matches(credential));
@@ -65,21 +75,24 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticate {
       if (principal === undefined) throw unauthenticated("the credential is not valid");
       return use(cache.remember(digest, principal, epoch), Date.now());
     } catch (error) {
-      if (error instanceof DomainError && isFinal(error)) refused.set(digest, { error, epoch });
+      if (error instanceof DomainError) {
+        if (isFinal(error)) refused.set(digest, { error, epoch });
+        if (error.code === "UNAUTHENTICATED") parts.guessers.note(address);
+      }
       throw error;
     }
   }
 
   /** Calls that come at once with the same credential share one look-up. */
-  function lookUpOnce(credential: string, digest: string): Promise<Caller> {
+  function lookUpOnce(credential: string, digest: string, address: string): Promise<Caller> {
     const underWay = lookUps.get(digest);
     if (underWay !== undefined) return underWay;
-    const started = lookUp(credential, digest).finally(() => lookUps.delete(digest));
+    const started = lookUp(credential, digest, address).finally(() => lookUps.delete(digest));
     lookUps.set(digest, started);
     return started;
   }
 
-  return (header, method) => {
+  return (header, method, address) => {
     const credential = credentialOf(header);
     if (credential === undefined) {
       const caller = parts.session(header, method);
@@ -96,7 +109,9 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticate {
       return administrator.caller();
     const refusal = refused.get(digest);
     if (refusal?.epoch === cache.epoch()) throw refusal.error;
-    return lookUpOnce(credential, digest);
+    // Whoever is known already is not harmed by others at the same address.
+    parts.guessers.refuse(address);
+    return lookUpOnce(credential, digest, address);
   };
 }
 

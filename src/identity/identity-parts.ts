@@ -7,6 +7,7 @@ import type { Redis } from "../redis/redis.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { KeyEnvironment } from "./api-key.ts";
+import type { Guessers } from "./authenticator.ts";
 import type { PersonalData } from "./personal-data.ts";
 import type { SignInFailure } from "./sessions.ts";
 
@@ -29,6 +30,8 @@ export interface IdentityParts {
     failedSignIn(failure: SignInFailure): void;
     keyUse(apiKeyId: string, userId: string, address: string): void;
   };
+  /** Addresses that send wrong credentials. */
+  guessers: Guessers;
   /** What other rooms keep of users. */
   personalData: readonly PersonalData[];
   logger: Logger;

@@ -80,6 +80,7 @@ export function createIdentity(parts: IdentityParts) {
       originRules,
     }),
     onKeyUse: uses.note,
+    guessers: parts.guessers,
   });
 
   const personalData = createPersonalDataService({

@@ -7,9 +7,13 @@ import { type Caller, callerKey } from "./caller.ts";
 
 /**
  * Finds out who calls, from the credential in the headers: at once when it is known already.
- * Fails with UNAUTHENTICATED.
+ * Fails with UNAUTHENTICATED, or with RESOURCE_EXHAUSTED when too many from the address were wrong.
  */
-export type Authenticate = (header: Headers, method: DescMethod) => Caller | Promise<Caller>;
+export type Authenticate = (
+  header: Headers,
+  method: DescMethod,
+  address: string,
+) => Caller | Promise<Caller>;
 
 /** Told of every call with an API key, and from where it came; on the way of the call. */
 export type OnKeyUse = (apiKeyId: string, userId: string, address: string) => void;
@@ -26,7 +30,8 @@ export function createPolicyInterceptor(
     const { public: isPublic, permission } = policyOf(request.method);
     if (isPublic) return next(request);
     try {
-      const caller = authenticate(request.header, request.method);
+      const address = request.contextValues.get(callKey)?.address ?? "";
+      const caller = authenticate(request.header, request.method, address);
       if (caller instanceof Promise) {
         return afterwards(request, caller, permission, onKeyUse, next);
       }

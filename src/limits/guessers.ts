@@ -34,10 +34,12 @@ export function createGuessers(
 
   return {
     note(address) {
+      if (address === "") return;
       const plan = planOf(address);
       if (plan.buckets.length > 0) void take(address, plan);
     },
     refuse(address) {
+      if (refused.size === 0) return;
       const guesser = refused.get(address);
       if (guesser === undefined) return;
       if (guesser.end > performance.now()) throw guesser.error;

@@ -81,6 +81,7 @@ export interface Limits {
   undo(reservation: Reservation): void;
   /** Says that these runs still go on; without that, a run's place is free after thirty seconds. */
   renew(runIds: readonly string[]): void;
+  /** Addresses that send wrong credentials. */
   readonly guessers: Guessers;
   state(): LimitsState;
   /** Resolves when it is known whether Redis answers. */

@@ -331,6 +331,33 @@ it("limits public calls by address", async () => {
   await administrator.admin.updateSettings({ settings: { values: {} } });
 });
 
+it("looks nothing up for an address that guesses, and lets those go on whom it knows", async () => {
+  const user = await userWith({});
+  await administrator.admin.updateSettings({
+    settings: { values: { limits: { address: { failedAuthentications: slowly(3) } } } },
+  });
+  expect((await rest(one, user.key, "ListModels")).code).toBe("OK");
+  const guess = () => rest(one, randomUUIDv7(), "ListModels");
+  await eventually(async () => expect((await guess()).code).toBe("RESOURCE_EXHAUSTED"));
+  const refused = await guess();
+  expect(refused).toMatchObject({
+    status: 429,
+    details: {
+      QuotaFailure: {
+        violations: [
+          {
+            subject: "address:127.0.0.1",
+            description: expect.stringContaining("limit address.failedAuthentications") as string,
+          },
+        ],
+      },
+    },
+  });
+  expect(Number(refused.headers["retry-after"])).toBeGreaterThan(1000);
+  expect((await rest(one, user.key, "ListModels")).code).toBe("OK");
+  expect((await rest(one, one.key, "ListModels")).code).toBe("OK");
+});
+
 it("says what is wrong with limits, and where", async () => {
   const update = (limits: JsonObject) =>
     failureOf(administrator.admin.updateSettings({ settings: { values: { limits } } }));
