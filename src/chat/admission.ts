@@ -51,7 +51,8 @@ export function createAdmission(
         void run.ended.then(({ result }) => {
           const usage = result.assistantMessage.answer?.usage;
           const used = usage ? usage.inputTokens + usage.outputTokens : reservation.tokens;
-          return limits.settle(reservation, used);
+          // An answer from the cache has cost no provider anything.
+          return limits.settle(reservation, result.cached ? 0 : used);
         });
       },
       release: () => limits.settle(reservation, 0),
