@@ -131,4 +131,4 @@ grep -q ' server ' "$directory/upstreams.generated.conf" ||
   fail "EDGE_APPS (${EDGE_APPS:-app:8080:9090}) has no address"
 
 echo "access_log ${EDGE_ACCESS_LOG:-/dev/stdout} edge;" | write log
-echo "return 200 \"$(date +%s%N)\\n\";" | write generation
+printf 'return 200 "%s";\n' "$(date +%s%N)" | write generation
