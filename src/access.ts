@@ -24,6 +24,7 @@ import type { Postgres } from "./postgres/postgres.ts";
 import type { Redis } from "./redis/redis.ts";
 import { retentionSettings } from "./retention/retention-settings.ts";
 import { createRetention } from "./retention/retention.ts";
+import { deploymentsSetting } from "./providers/deployment-setting.ts";
 import { callKey } from "./rpc/call.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
@@ -59,6 +60,7 @@ export const settingDefinitions = [
   ...answerCacheSettings,
   ...anomalySettings,
   ...retentionSettings,
+  deploymentsSetting,
 ] as const;
 
 /** Composes it; nothing runs before `start`. */

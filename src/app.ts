@@ -29,6 +29,8 @@ import { pendingMigrations } from "./postgres/migrator.ts";
 import { createLimitsCheck } from "./limits/limits-check.ts";
 import { createPostgres, type Postgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
+import { deploymentComponent } from "./deployment-health.ts";
+import { deploymentsSetting } from "./providers/deployment-setting.ts";
 import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
 import { addDocsRoutes } from "./server/docs.ts";
@@ -123,7 +125,10 @@ async function assemble(
   const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
   const redis =
     redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
-  const models = createConfiguredModels(config.providers);
+  const models = createConfiguredModels(
+    { ...config.providers, production: config.production },
+    redis,
+  );
   const conversations = createConversations(postgres, vault, logger);
   const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
@@ -156,6 +161,13 @@ async function assemble(
     counters,
     logger,
   });
+
+  const adjustDeployments = () => {
+    const unknown = models.adjust(access.settings.get(deploymentsSetting));
+    if (unknown.length > 0)
+      logger.warn({ unknown }, "a setting names deployments that are not there");
+  };
+  access.settings.onChange(adjustDeployments);
 
   const eventLoopGauge = createEventLoopGauge(config.overload.eventLoopDelayMs);
   const overload = createOverload([
@@ -205,6 +217,7 @@ async function assemble(
       ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
       createLimitsCheck(access.limits),
     ],
+    components: () => models.deployments().map(deploymentComponent),
     callsInFlight: () => server.callsInFlight(),
     runsInFlight: chat.runsInFlight,
   });

@@ -35,6 +35,22 @@ export interface ConfigReader {
   readonly faults: readonly string[];
 }
 
+/**
+ * The value of any variable, or of the file that `<name>_FILE` names; undefined
+ * when neither is set. Throws an Error when both are, or the file cannot be read.
+ */
+export function readSecret(environment: Environment, name: string): string | undefined {
+  const direct = environment[name]?.trim() || undefined;
+  const file = environment[`${name}_FILE`]?.trim();
+  if (!file) return direct;
+  if (direct) throw new Error(`${name} and ${name}_FILE are both set: set one of them`);
+  try {
+    return readFileSync(file, "utf8").trim() || undefined;
+  } catch (error) {
+    throw new Error(`${name}_FILE cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** A reader over this environment. */
 export function createConfigReader(environment: Environment): ConfigReader {
   const faults: string[] = [];

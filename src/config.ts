@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type IdentityConfig, readIdentityConfig } from "./config-identity.ts";
-import { createConfigReader, type ConfigReader } from "./config-reader.ts";
+import { createConfigReader, readSecret, type ConfigReader } from "./config-reader.ts";
 import type { Environment, NetworkAddress } from "./config-reader.ts";
 import { readTlsTrust, type TlsTrust } from "./config-tls.ts";
 
@@ -78,6 +78,8 @@ export interface Config {
     readonly anthropic: ProviderAccount | undefined;
     readonly defaultModel: string | undefined;
     readonly modelsFile: string | undefined;
+    /** Gives the keys that MODELS_FILE refers to; throws when one cannot be read. */
+    readonly readSecret: (name: string) => string | undefined;
   };
   readonly identity: IdentityConfig;
   /** How what people and models say is kept. */
@@ -140,6 +142,7 @@ export function readConfig(environment: Environment): Config {
       anthropic: readAccount(reader, "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
       defaultModel: reader.text("DEFAULT_MODEL"),
       modelsFile: reader.text("MODELS_FILE"),
+      readSecret: (name) => readSecret(environment, name),
     },
     identity: readIdentityConfig(reader, production),
     content: readContentConfig(reader),
@@ -175,10 +178,16 @@ function requireProductionKeys(reader: ConfigReader) {
       "REDIS_URL",
       "(or REDIS_SENTINELS, or REDIS_CLUSTER_NODES) is required in production",
     );
-  if (!isSet("OPENAI_API_KEY") && !isSet("OPENAI_BASE_URL") && !isSet("ANTHROPIC_API_KEY"))
+  const isAnySet = [
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "MODELS_FILE",
+  ] as const;
+  if (!isAnySet.some(isSet))
     reader.fault(
       "OPENAI_API_KEY",
-      "(or ANTHROPIC_API_KEY, or OPENAI_BASE_URL) is required in production: the demo model is for trying out",
+      "(or ANTHROPIC_API_KEY, OPENAI_BASE_URL or MODELS_FILE) is required in production: the demo model is for trying out",
     );
   if (!isSet("ADMIN_API_KEY") && !isSet("SECRET_KEY"))
     reader.fault(

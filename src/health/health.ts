@@ -7,6 +7,8 @@ export interface HealthOptions {
   /** Version of Tribe. */
   version: string;
   checks: readonly HealthCheck[];
+  /** More parts, none of them essential, whose states are known without a check. */
+  components?(): ComponentState[];
   /** Calls being served now. */
   callsInFlight?(): number;
   /** Runs being generated now. */
@@ -54,7 +56,7 @@ export function createHealth(options: HealthOptions): Health {
   const checks = createChecks({ checks: options.checks, intervalMs, timeoutMs, onChange: changed });
 
   function report(): HealthReport {
-    const components = checks.states();
+    const components = [...checks.states(), ...(options.components?.() ?? [])];
     const missing = components.find(({ essential, status }) => essential && !works(status));
     let notReady: string | undefined;
     if (closing) notReady = "the process is shutting down";

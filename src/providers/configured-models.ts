@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
+import type { Redis } from "../redis/redis.ts";
 import { createAnthropicProvider } from "./anthropic/anthropic-provider.ts";
 import { BUILT_IN_CATALOG } from "./built-in-catalog.ts";
-import type { Catalog } from "./catalog.ts";
+import type { Catalog, Deployment } from "./catalog.ts";
+import { createSharedCircuits } from "./circuits.store.ts";
 import { createDemoProvider } from "./demo/demo-provider.ts";
 import { parseModelsFile } from "./models-file.ts";
 import { createModels, type Models } from "./models.ts";
@@ -15,43 +17,90 @@ export interface ConfiguredModels extends Models {
   close(): Promise<void>;
 }
 
+/** What the configuration says of models. */
+export type ModelsConfig = Config["providers"] & Pick<Config, "production">;
+
 /**
- * Connects the providers that have an account. Without any, and whenever it is
- * asked for by DEFAULT_MODEL, there is the demo model.
+ * Connects the providers that have an account, in the environment or in
+ * MODELS_FILE. Without any, and whenever it is asked for by DEFAULT_MODEL, there
+ * is the demo model. Circuits are shared through Redis, if there is one.
  */
-export function createConfiguredModels(config: Config["providers"]): ConfiguredModels {
-  const closable: ClosableProvider[] = [];
-  // A server of one's own may need no key; the SDKs insist on one.
-  if (config.openai) {
-    const { apiKey = "none", baseUrl } = config.openai;
-    closable.push(createOpenAIProvider({ apiKey, baseUrl }));
+export function createConfiguredModels(
+  config: ModelsConfig,
+  redis: Redis | undefined,
+): ConfiguredModels {
+  const catalog = config.modelsFile === undefined ? BUILT_IN_CATALOG : readModelsFile(config);
+  const accounts = createAccounts(config);
+  const hasOwnAccounts = catalog.models.some(({ deployments }) =>
+    deployments.some(({ account }) => account !== undefined),
+  );
+  if (accounts.usual.size === 0 && !hasOwnAccounts && config.production) {
+    throw new Error("MODELS_FILE names no key, and there is none in the environment");
   }
-  if (config.anthropic) {
-    const { apiKey = "none", baseUrl } = config.anthropic;
-    closable.push(createAnthropicProvider({ apiKey, baseUrl }));
-  }
-  const demo = closable.length === 0 || config.defaultModel === "demo";
-  const providers: Provider[] = demo ? [...closable, createDemoProvider()] : closable;
+  const demo =
+    (accounts.usual.size === 0 && !hasOwnAccounts) || config.defaultModel === "demo"
+      ? createDemoProvider()
+      : undefined;
+  const providers: Provider[] = [...accounts.usual.values(), ...(demo ? [demo] : [])];
+  const circuits = redis && createSharedCircuits(redis);
   const models = createModels({
     providers,
-    catalog: config.modelsFile === undefined ? BUILT_IN_CATALOG : readModelsFile(config.modelsFile),
+    providerOf: (deployment) => (deployment.provider === "demo" ? demo : accounts.find(deployment)),
+    catalog,
     defaultModel: config.defaultModel,
+    ...(circuits && { circuits }),
   });
   return {
     ...models,
     async close() {
-      await Promise.all(closable.map((provider) => provider.close()));
+      circuits?.close();
+      await accounts.close();
+    },
+  };
+}
+
+const connectors = { openai: createOpenAIProvider, anthropic: createAnthropicProvider };
+
+/** One provider, with its connections, for each account. */
+function createAccounts(config: ModelsConfig) {
+  const usual = new Map<string, ClosableProvider>();
+  const own = new Map<string, ClosableProvider>();
+  for (const name of ["openai", "anthropic"] as const) {
+    const account = config[name];
+    // A server of one's own may need no key; the SDKs insist on one.
+    if (account === undefined) continue;
+    const { apiKey = "none", baseUrl } = account;
+    usual.set(name, connectors[name]({ apiKey, baseUrl }));
+  }
+  return {
+    /** Those of the environment, by provider. */
+    usual,
+    /** Undefined: there is no account for it. */
+    find({ provider, account }: Deployment): ClosableProvider | undefined {
+      if (account === undefined) return usual.get(provider);
+      if (provider !== "openai" && provider !== "anthropic") return undefined;
+      const { apiKey = "none", baseUrl = config[provider]?.baseUrl } = account;
+      const key = JSON.stringify([provider, apiKey, baseUrl]);
+      const known = own.get(key);
+      if (known !== undefined) return known;
+      const made = connectors[provider]({ apiKey, baseUrl });
+      own.set(key, made);
+      return made;
+    },
+    async close() {
+      const all = [...usual.values(), ...own.values()];
+      await Promise.all(all.map((provider) => provider.close()));
     },
   };
 }
 
 /** The operator's own catalogue. Throws an Error that names the file or lists the faults in it. */
-function readModelsFile(path: string): Catalog {
+function readModelsFile({ modelsFile = "", readSecret }: ModelsConfig): Catalog {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readFileSync(modelsFile, "utf8");
   } catch (error) {
-    throw new Error(`MODELS_FILE ${path} cannot be read`, { cause: error });
+    throw new Error(`MODELS_FILE ${modelsFile} cannot be read`, { cause: error });
   }
-  return parseModelsFile(text);
+  return parseModelsFile(text, readSecret);
 }

@@ -10,15 +10,14 @@
  *         "price": { "inputMicros": 100000, "cachedInputMicros": 10000,
  *                    "cacheWriteMicros": 125000, "outputMicros": 500000 } } ] }
  *
- * Only `priceVersion`, `model` and `deployments` are required. Prices are
+ * README.md shows deployments with keys, weights and fallbacks. Only `priceVersion`, `model` and `deployments` are required. Prices are
  * millionths of a US dollar for a million tokens; the cache's are those of the
  * input unless they are given.
  */
-import type { Catalog, CatalogModel, Deployment, LongInputPrice, Price } from "./catalog.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-/** Notes a fault at a path. */
-type Fault = (path: string, description: string) => void;
+import type { Catalog, CatalogModel, LongInputPrice, Price } from "./catalog.ts";
+import { readDeployments, type ReadSecret } from "./deployments-json.ts";
+import { isWhole, readArray, readObject, readText, type Fault, type Json } from "./json-fields.ts";
+import { deploymentName } from "./model-choice.ts";
 
 const CATALOG_KEYS = ["priceVersion", "default", "models"];
 const MODEL_KEYS = [
@@ -33,17 +32,30 @@ const MODEL_KEYS = [
   "price",
   "priceVersion",
   "firstTokenMs",
+  "idleMs",
+  "totalMs",
+  "fallbacks",
+  "hedgeAfterMs",
 ];
-const NUMBERS = ["contextTokens", "maxOutputTokens", "firstTokenMs"] as const;
+const NUMBERS = [
+  "contextTokens",
+  "maxOutputTokens",
+  "firstTokenMs",
+  "idleMs",
+  "totalMs",
+  "hedgeAfterMs",
+] as const;
 const FLAGS = ["images", "tools", "jsonSchema", "reasoning"] as const;
 const PRICE_KEYS = ["inputMicros", "cachedInputMicros", "cacheWriteMicros", "outputMicros"];
-const PROVIDERS = ["openai", "anthropic", "demo"];
 
-/** Parses the text of the file. Throws one Error that lists every fault. */
-export function parseModelsFile(text: string): Catalog {
+/**
+ * Parses the text of the file. `readSecret` looks up the keys that it refers to.
+ * Throws one Error that lists every fault.
+ */
+export function parseModelsFile(text: string, readSecret: ReadSecret = () => undefined): Catalog {
   const faults: string[] = [];
   const fault: Fault = (path, description) => faults.push(`${path || "the file"}: ${description}`);
-  const catalog = readCatalog(parseJson(text, fault), fault);
+  const catalog = readCatalog(parseJson(text, fault), fault, readSecret);
   if (faults.length > 0) throw new Error(`MODELS_FILE is wrong:\n  ${faults.join("\n  ")}`);
   return catalog;
 }
@@ -57,16 +69,17 @@ function parseJson(text: string, fault: Fault): unknown {
   }
 }
 
-function readCatalog(value: unknown, fault: Fault): Catalog {
+function readCatalog(value: unknown, fault: Fault, readSecret: ReadSecret): Catalog {
   const json = readObject(value, "", CATALOG_KEYS, fault);
   const models: CatalogModel[] = [];
   for (const [index, item] of readArray(json["models"], "models", fault).entries()) {
-    const model = readModel(item, `models[${index}]`, fault);
+    const model = readModel(item, `models[${index}]`, fault, readSecret);
     if (model.model !== "" && models.some((other) => other.model === model.model)) {
       fault(`models[${index}].model`, `${JSON.stringify(model.model)} is there twice`);
     }
     models.push(model);
   }
+  checkNames(models, fault);
   const name = json["default"];
   if (name !== undefined && !models.some((model) => model.model === name)) {
     fault("default", `must be one of the models, not ${JSON.stringify(name)}`);
@@ -78,11 +91,37 @@ function readCatalog(value: unknown, fault: Fault): Catalog {
   };
 }
 
-function readModel(value: unknown, path: string, fault: Fault): CatalogModel {
+/** Fallbacks must be other models of the file, and every deployment must have a name of its own. */
+function checkNames(models: readonly CatalogModel[], fault: Fault): void {
+  const names = new Set(models.map(({ model }) => model));
+  const deployments = new Set<string>();
+  for (const [index, model] of models.entries()) {
+    const path = `models[${index}]`;
+    for (const [place, fallback] of (model.fallbacks ?? []).entries()) {
+      if (names.has(fallback) && fallback !== model.model) continue;
+      const quoted = JSON.stringify(fallback);
+      fault(`${path}.fallbacks[${place}]`, `must be another model of this file, not ${quoted}`);
+    }
+    for (const [place, { name }] of model.deployments.entries()) {
+      const unique = name ?? deploymentName(model, place);
+      if (deployments.has(unique)) {
+        fault(`${path}.deployments[${place}].name`, `${JSON.stringify(unique)} is there twice`);
+      }
+      deployments.add(unique);
+    }
+  }
+}
+
+function readModel(
+  value: unknown,
+  path: string,
+  fault: Fault,
+  readSecret: ReadSecret,
+): CatalogModel {
   const json = readObject(value, path, MODEL_KEYS, fault);
   const model: CatalogModel = {
     model: readText(json["model"], `${path}.model`, fault),
-    deployments: readDeployments(json["deployments"], `${path}.deployments`, fault),
+    deployments: readDeployments(json["deployments"], `${path}.deployments`, fault, readSecret),
   };
   for (const key of NUMBERS) {
     const number = json[key];
@@ -96,6 +135,11 @@ function readModel(value: unknown, path: string, fault: Fault): CatalogModel {
     if (typeof flag === "boolean") model[key] = flag;
     else fault(`${path}.${key}`, "must be true or false");
   }
+  if (json["fallbacks"] !== undefined) {
+    model.fallbacks = readArray(json["fallbacks"], `${path}.fallbacks`, fault).map((name, index) =>
+      readText(name, `${path}.fallbacks[${index}]`, fault),
+    );
+  }
   if (json["priceVersion"] !== undefined) {
     model.priceVersion = readText(json["priceVersion"], `${path}.priceVersion`, fault);
   }
@@ -103,19 +147,6 @@ function readModel(value: unknown, path: string, fault: Fault): CatalogModel {
     model.price = readPrice(json["price"], `${path}.price`, fault);
   }
   return model;
-}
-
-function readDeployments(value: unknown, path: string, fault: Fault): Deployment[] {
-  const items = readArray(value, path, fault);
-  if (Array.isArray(value) && items.length === 0) fault(path, "must name at least one");
-  return items.map((item, index) => {
-    const json = readObject(item, `${path}[${index}]`, ["provider", "model"], fault);
-    const provider = readText(json["provider"], `${path}[${index}].provider`, fault);
-    if (provider !== "" && !PROVIDERS.includes(provider)) {
-      fault(`${path}[${index}].provider`, `must be one of ${PROVIDERS.join(", ")}`);
-    }
-    return { provider, model: readText(json["model"], `${path}[${index}].model`, fault) };
-  });
 }
 
 function readPrice(value: unknown, path: string, fault: Fault): Price {
@@ -150,32 +181,4 @@ function readRates(json: Json, path: string, fault: Fault): Omit<Price, "longInp
     cacheWriteMicros: rate("cacheWriteMicros", inputMicros),
     outputMicros: rate("outputMicros"),
   };
-}
-
-function readObject(value: unknown, path: string, keys: readonly string[], fault: Fault): Json {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    fault(path, "must be an object");
-    return {};
-  }
-  for (const key of Object.keys(value)) {
-    if (keys.includes(key)) continue;
-    fault(path ? `${path}.${key}` : key, `is not known; known are ${keys.join(", ")}`);
-  }
-  return value as Json;
-}
-
-function readArray(value: unknown, path: string, fault: Fault): readonly unknown[] {
-  if (Array.isArray(value)) return value;
-  fault(path, "must be an array");
-  return [];
-}
-
-function readText(value: unknown, path: string, fault: Fault): string {
-  if (typeof value === "string" && value !== "") return value;
-  fault(path, "must be a text that is not empty");
-  return "";
-}
-
-function isWhole(value: unknown): value is number {
-  return Number.isSafeInteger(value);
 }

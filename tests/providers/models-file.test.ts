@@ -73,6 +73,81 @@ describe("MODELS_FILE", () => {
     });
   });
 
+  test("takes keys by reference, weights, orders, fallbacks and time limits", () => {
+    const text = JSON.stringify({
+      priceVersion: "mine-1",
+      models: [
+        {
+          model: "fast",
+          deployments: [
+            { provider: "openai", model: "m", name: "one", keyFrom: "KEY_1", weight: 3 },
+            { provider: "openai", model: "m", plainTextKey: "sk-plain", order: 1 },
+            { provider: "openai", model: "m", baseUrl: "http://127.0.0.1:1/v1" },
+          ],
+          fallbacks: ["other"],
+          hedgeAfterMs: 900,
+          idleMs: 5,
+          totalMs: 6,
+        },
+        { model: "other", deployments: [{ provider: "demo", model: "demo" }] },
+      ],
+    });
+    const { models } = parseModelsFile(text, (name) => `sk-of-${name}`);
+    expect(models[0]).toEqual({
+      model: "fast",
+      deployments: [
+        {
+          provider: "openai",
+          model: "m",
+          name: "one",
+          weight: 3,
+          account: { apiKey: "sk-of-KEY_1" },
+        },
+        { provider: "openai", model: "m", order: 1, account: { apiKey: "sk-plain" } },
+        { provider: "openai", model: "m", account: { baseUrl: "http://127.0.0.1:1/v1" } },
+      ],
+      fallbacks: ["other"],
+      hedgeAfterMs: 900,
+      idleMs: 5,
+      totalMs: 6,
+    });
+  });
+
+  test("lists the faults of deployments, and repeats no key", () => {
+    const faults = faultsOf({
+      priceVersion: "mine-1",
+      models: [
+        {
+          model: "a",
+          deployments: [
+            { provider: "openai", model: "m", keyFrom: "sk-secret-key", weight: 0, order: -1 },
+            { provider: "openai", model: "m", keyFrom: "MISSING", name: "a/openai" },
+            { provider: "openai", model: "m", keyFrom: "X", plainTextKey: "sk-secret-key" },
+            { provider: "openai", model: "m", baseUrl: "ftp://x", name: "no spaces" },
+            { provider: "demo", model: "demo", plainTextKey: "sk-secret-key" },
+          ],
+          fallbacks: ["a", "gone", 7],
+        },
+      ],
+    });
+    expect(faults).toEqual([
+      "models[0].deployments[0].weight: must be a whole number from 1 to 1000",
+      "models[0].deployments[0].order: must be a whole number from 0 to 1000",
+      "models[0].deployments[0].keyFrom: must be the name of an environment variable, not the key itself",
+      "models[0].deployments[1].keyFrom: neither MISSING nor MISSING_FILE is set",
+      "models[0].deployments[2].plainTextKey: and keyFrom are both there: give one of them",
+      expect.stringMatching(/^models\[0\]\.deployments\[3\]\.name: must be 1 to 100/),
+      "models[0].deployments[3].baseUrl: must be a URL that begins with https:// or http://",
+      "models[0].deployments[4]: the demo model takes neither a key nor a baseUrl",
+      "models[0].fallbacks[2]: must be a text that is not empty",
+      'models[0].fallbacks[0]: must be another model of this file, not "a"',
+      'models[0].fallbacks[1]: must be another model of this file, not "gone"',
+      expect.stringMatching(/^models\[0\]\.fallbacks\[2\]: must be another model/),
+      'models[0].deployments[1].name: "a/openai" is there twice',
+    ]);
+    expect(faults.join()).not.toContain("secret");
+  });
+
   test("lists every fault at once, each with its path", () => {
     const faults = faultsOf({
       prices: "x",
