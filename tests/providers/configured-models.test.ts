@@ -102,7 +102,9 @@ test("a fallback answers under its own name and price, and every process leaves 
     provider: "anthropic",
     costMicros: 370n,
   });
-  expect(standIn.requests.at(-1)?.headers["x-api-key"]).toBe("sk-from-file");
+  expect(standIn.requests.at(-1)?.headers).toMatchObject({
+    authorization: "Bearer sk-from-file",
+  });
   const rows = await one.database.sql(
     "select model, provider, cost_micros::text as cost, price_version from usage where run_id = ?",
     [answer.runId],
