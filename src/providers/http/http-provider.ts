@@ -1,6 +1,7 @@
 /** What the providers behind an SDK have in common. */
 import type { ProviderTarget } from "../errors.ts";
 import type { ClosableProvider, ModelRequest, ModelSink } from "../provider.ts";
+import { withoutKey } from "./without-key.ts";
 import { callError } from "./call-error.ts";
 import { readEventStream, type AnswerReader } from "./event-stream.ts";
 import { createLeanFetch } from "./lean-fetch.ts";
@@ -53,7 +54,7 @@ export function createHttpProvider(parts: HttpProviderParts): ClosableProvider {
         await readEventStream((receiver) => ask(request, { receiver }), reader, signal);
       } catch (error) {
         signal.throwIfAborted();
-        throw callError(error, target, reader.started);
+        throw callError(withoutKey(error, options.apiKey), target, reader.started);
       }
       return reader.result();
     },
