@@ -239,7 +239,8 @@ it("limits runs at once over all processes, and frees the place of one that ends
     void fetch(`${baseUrl}/api/v1/chat:stream`, {
       method: "POST",
       headers: { "x-api-key": user.key, "content-type": "application/json" },
-      body: JSON.stringify(hello),
+      // The same question would be asked once, for both.
+      body: JSON.stringify({ content: [{ text: `Hello to ${baseUrl}` }] }),
       signal: controller.signal,
     })
       .then((response) => response.text())
