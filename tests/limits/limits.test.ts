@@ -48,8 +48,15 @@ const ours = new Map<string, JsonObject>();
 async function userWith(limits: JsonObject) {
   const user = await createUserWithKey(administrator, one.baseUrl);
   ours.set(user.userId, { ...limits });
+  // What the administrator sees of it tells that a service knows.
+  const marker = 1_000_000 + ours.size;
+  const admin = { requests: { perMinute: 1_000_000, burst: marker } };
   await administrator.admin.updateSettings({
-    settings: { values: { limits: { users: Object.fromEntries(ours) } } },
+    settings: { values: { limits: { users: Object.fromEntries(ours), roles: { admin } } } },
+  });
+  await eventually(async () => {
+    const outcome = await rest(two, two.key, "ListModels");
+    expect(standing(outcome, "requests").limit).toBe(marker);
   });
   return user;
 }
@@ -118,11 +125,17 @@ for (const [name, call] of Object.entries(doorCalls)) {
 
 it("tells how the caller stands in the errors of what it did, too", async () => {
   const user = await userWith({ requests: slowly(10) });
+  for (const [index, call] of Object.values(doorCalls).entries()) {
+    const nowhere = { ...hello, conversationId: randomUUIDv7() };
+    const outcome = await call(one, user.key, "SendMessage", nowhere);
+    expect(outcome.code).toBe("NOT_FOUND");
+    expect(standing(outcome, "requests")).toMatchObject({ limit: 10, remaining: 9 - index });
+  }
   const response = await fetch(`${one.baseUrl}/api/v1/conversations/${randomUUIDv7()}`, {
     headers: { "x-api-key": user.key },
   });
   expect(response.status).toBe(404);
-  expect(response.headers.get("x-ratelimit-remaining-requests")).toBe("9");
+  expect(response.headers.get("x-ratelimit-remaining-requests")).toBe("6");
 });
 
 it("never limits health", async () => {

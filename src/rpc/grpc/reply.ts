@@ -57,7 +57,10 @@ export function createReply(grpc: ServerInterceptingCallInterface, options: Repl
   function fail(reason: unknown): void {
     if (reply.finished) return;
     const error = toConnectError(reason, call.requestId, context?.signal);
-    sendStatus(statusFromError(error, call.requestId));
+    const status = statusFromError(error, call.requestId);
+    // What a handler had to say before it failed; the other doors send it too.
+    if (context) addHeaders(status.metadata, context.responseHeader);
+    sendStatus(status);
     if (!context) options.logRefusal(error);
     finish(error);
   }
