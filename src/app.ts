@@ -159,6 +159,7 @@ async function assemble(
     limits: access.limits,
     settings: access.settings,
     counters,
+    runLeaseMs: config.runLeaseMs,
     logger,
   });
 

@@ -238,6 +238,12 @@ export const configKeys = [
       "Milliseconds that the event loop may be late on average before calls are refused, in the same order.",
   },
   {
+    name: "RUN_LEASE",
+    default: "30",
+    meaning:
+      "Seconds without a sign of life after which the process of a run counts as dead, and the run is ended as interrupted. A process gives six signs in that time. At most 120, the same on all instances.",
+  },
+  {
     name: "SHUTDOWN_TIMEOUT",
     default: "30",
     meaning: "Seconds that running turns get to finish when Tribe is stopped.",

@@ -96,6 +96,8 @@ export interface Config {
     /** Average lateness of the event loop. */
     readonly eventLoopDelayMs: number;
   };
+  /** After which silence the process of a run counts as dead. */
+  readonly runLeaseMs: number;
   /** How long running turns get to finish when Tribe is stopped. */
   readonly shutdownTimeoutMs: number;
   /** Absolute path of the folder of the embedded servers. */
@@ -155,6 +157,7 @@ export function readConfig(environment: Environment): Config {
       calls: reader.integer("MAX_CALLS", 1, 1_000_000) ?? 5_000,
       eventLoopDelayMs: reader.integer("MAX_EVENT_LOOP_DELAY", 10, 60_000) ?? 500,
     },
+    runLeaseMs: (reader.integer("RUN_LEASE", 1, 120) ?? 30) * 1000,
     shutdownTimeoutMs: (reader.integer("SHUTDOWN_TIMEOUT", 0, 3600) ?? 30) * 1000,
     directory: resolve(reader.text("TRIBE_DIR") ?? ".tribe"),
   };

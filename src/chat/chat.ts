@@ -49,6 +49,8 @@ export interface ChatParts {
   vault: Vault;
   settings: Settings;
   counters: Counters;
+  /** After which silence the process of a run counts as dead. */
+  runLeaseMs: number;
   logger: Logger;
 }
 
@@ -91,6 +93,7 @@ export function createChat(parts: ChatParts): Chat {
     models,
     log,
     limits,
+    leaseMs: parts.runLeaseMs,
     logger,
   });
   return {

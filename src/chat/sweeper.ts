@@ -19,10 +19,8 @@ export interface SweeperParts {
   /** Keeps the places of the runs that go on. */
   limits?: Pick<Limits, "renew">;
   logger: Logger;
-  /** How often a process says which runs it generates. Default: 5,000. */
-  renewEveryMs?: number;
-  /** After which silence a run's process counts as dead. Default: 30,000. */
-  abandonedAfterMs?: number;
+  /** After which silence a run's process counts as dead; it says six times as often which runs it generates. */
+  leaseMs: number;
 }
 
 /** Notices runs whose process died, and settles them with what had arrived. */
@@ -32,7 +30,8 @@ export interface Sweeper {
 
 /** Begins now. Every process does so; a run is settled by one of them only. */
 export function createSweeper(parts: SweeperParts): Sweeper {
-  const { runs, runRepository, logger, renewEveryMs = 5_000, abandonedAfterMs = 30_000 } = parts;
+  const { runs, runRepository, logger, leaseMs } = parts;
+  const renewEveryMs = leaseMs / 6;
   // While the database was away nobody could renew: everyone gets the whole time again.
   let reachableSince: number | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -45,8 +44,8 @@ export function createSweeper(parts: SweeperParts): Sweeper {
       if (runIds.length > 0) await runRepository.renew(runIds);
       const now = performance.now();
       reachableSince ??= now;
-      const abandoned = await runRepository.findAbandoned(abandonedAfterMs);
-      if (now - reachableSince >= abandonedAfterMs) {
+      const abandoned = await runRepository.findAbandoned(leaseMs);
+      if (now - reachableSince >= leaseMs) {
         for (const run of abandoned) await settleAbandoned(run, parts);
       }
     } catch (error) {

@@ -169,8 +169,7 @@ it("settles a dead process's run with what had arrived, and bills it", async () 
     models: createModels({ providers: [createDemoProvider()], catalog: BUILT_IN_CATALOG }),
     log,
     logger: createLogger({ level: "silent" }),
-    renewEveryMs: 20,
-    abandonedAfterMs: 100,
+    leaseMs: 120,
   });
   try {
     await vi.waitFor(

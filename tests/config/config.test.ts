@@ -37,6 +37,7 @@ describe("readConfig", () => {
       providers: { openai: undefined, anthropic: undefined, defaultModel: undefined },
       identity: { adminApiKey: undefined, oidc: undefined },
       log: { level: "info" },
+      runLeaseMs: 30_000,
       shutdownTimeoutMs: 30_000,
       directory: resolve(".tribe"),
     });
