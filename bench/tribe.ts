@@ -65,6 +65,7 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
       HOST: "127.0.0.1",
       HTTP_PORT: String(httpPort),
       GRPC_PORT: String(grpcPort),
+      METRICS_PORT: "0",
       ADMIN_API_KEY: key,
       JWT_SECRET: randomBytes(32).toString("hex"),
       OPENAI_API_KEY: "sk-bench",

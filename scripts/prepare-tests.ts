@@ -1,9 +1,11 @@
 /**
- * Before the tests: what they need beside npm's packages is a redis-server and nginx. On Debian
- * and Ubuntu root gets them installed; everybody else is told what to install.
+ * Before the tests: what they need beside npm's packages is a redis-server, nginx and promtool. On
+ * Debian and Ubuntu root gets them installed; everybody else is told what to install.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 
 const servicePolicy = "/usr/sbin/policy-rc.d";
 // Where Debian has what only administrators run.
@@ -14,6 +16,8 @@ interface Need {
   readonly name: string;
   /** Debian's packages. */
   readonly packages: readonly string[];
+  /** The only file of the package that is needed; then the rest is not installed. */
+  readonly only?: string;
   /** Whether it is there, and new enough. */
   isMet(): boolean;
   /** How else to get it. */
@@ -48,6 +52,19 @@ const needs: readonly Need[] = [
       "macOS           brew install nginx",
     ],
   },
+  {
+    name: "promtool",
+    packages: ["prometheus"],
+    // The package is a server with a web interface: 96 MB and a dozen other packages.
+    only: "usr/bin/promtool",
+    isMet: () => has("promtool", "--version"),
+    advice: [
+      "Debian, Ubuntu  sudo apt-get install prometheus",
+      "Fedora          sudo dnf install prometheus",
+      "Alpine          apk add prometheus",
+      "macOS           brew install prometheus",
+    ],
+  },
 ];
 
 function has(command: string, ...args: string[]): boolean {
@@ -59,28 +76,46 @@ function has(command: string, ...args: string[]): boolean {
   }
 }
 
-function aptGet(...args: string[]) {
+function aptGet(args: readonly string[], cwd?: string) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const output = ["ignore", "inherit", "inherit"] as const;
-  execFileSync("apt-get", ["-q", "-y", ...args], { env, stdio: [...output] });
+  execFileSync("apt-get", ["-q", "-y", ...args], { env, stdio: [...output], cwd });
 }
 
-function install(packages: readonly string[]) {
-  process.stdout.write(`The tests need ${packages.join(", ")}: installing with apt-get.\n`);
+function install(needed: readonly Need[]) {
+  const packages = needed.filter(({ only }) => only === undefined).flatMap((it) => it.packages);
+  process.stdout.write(
+    `The tests need ${needed.map(({ name }) => name).join(", ")}: installing.\n`,
+  );
+  aptGet(["update"]);
   // Debian starts what it installs, unless this says no: the tests start servers of their own.
   const isPolicyOurs = !existsSync(servicePolicy);
   if (isPolicyOurs) writeFileSync(servicePolicy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {
-    aptGet("update");
-    aptGet("install", "--no-install-recommends", ...packages);
+    if (packages.length > 0) aptGet(["install", "--no-install-recommends", ...packages]);
   } finally {
     if (isPolicyOurs) rmSync(servicePolicy, { force: true });
+  }
+  for (const { only, packages } of needed) if (only !== undefined) installFile(packages, only);
+}
+
+/** Takes one program out of a package. */
+function installFile(packages: readonly string[], path: string) {
+  const folder = mkdtempSync(join(tmpdir(), "tribe-package-"));
+  try {
+    aptGet(["download", ...packages], folder);
+    for (const name of readdirSync(folder)) {
+      execFileSync("dpkg-deb", ["--extract", join(folder, name), folder]);
+    }
+    copyFileSync(join(folder, path), join("/usr/local/bin", basename(path)));
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 
 const missing = () => needs.filter((need) => !need.isMet());
 
-const toInstall = missing().flatMap((need) => need.packages);
+const toInstall = missing();
 if (toInstall.length > 0 && process.getuid?.() === 0 && has("apt-get", "--version")) {
   try {
     install(toInstall);

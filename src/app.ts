@@ -18,15 +18,15 @@ import { createVault, type Vault } from "./conversations/vault.ts";
 import type { Embedded } from "./embedded/embedded.ts";
 import { prepareEmbeddedDatabase } from "./embedded-database.ts";
 import { entities } from "./entities.ts";
+import { createHealthChecks } from "./health-checks.ts";
 import { createHealth } from "./health/health.ts";
 import { createHealthService } from "./health/health.rpc.ts";
 import { createEventLoopGauge } from "./limits/event-loop-gauge.ts";
-import { createOverload, lowestThreshold } from "./limits/overload.ts";
+import { createOverload } from "./limits/overload.ts";
 import { createOverloadInterceptor } from "./limits/overload.interceptor.ts";
 import { allPermissions } from "./identity/roles.ts";
 import { requirePolicies } from "./policy.ts";
 import { pendingMigrations } from "./postgres/migrator.ts";
-import { createLimitsCheck } from "./limits/limits-check.ts";
 import { createPostgres, type Postgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { deploymentComponent } from "./deployment-health.ts";
@@ -35,8 +35,11 @@ import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
 import { addDocsRoutes } from "./server/docs.ts";
 import { addJwksRoute } from "./server/jwks.ts";
-import { createServer } from "./server/server.ts";
-import { createCounters } from "./telemetry/counters.ts";
+import { createServer, type ServerPorts } from "./server/server.ts";
+import { addServiceMetrics } from "./service-metrics.ts";
+import { createActiveUsers } from "./telemetry/active-users.store.ts";
+import { createHostMonitor } from "./telemetry/host.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { readVersion } from "./version.ts";
 import { createUsage } from "./usage/usage.ts";
@@ -46,8 +49,8 @@ export const version: string = readVersion();
 
 /** A service that is ready to listen. */
 export interface App {
-  /** Opens both doors. */
-  listen(): Promise<{ httpPort: number; grpcPort: number }>;
+  /** Opens the ports. */
+  listen(): Promise<ServerPorts>;
   /** The administrator's key, if Tribe made it itself. */
   readonly madeAdminApiKey: string | undefined;
   /** The model that answers when none is named. */
@@ -132,7 +135,11 @@ async function assemble(
   const conversations = createConversations(postgres, vault, logger);
   const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
-  const counters = createCounters();
+  const metrics = createMetrics();
+  const { counters } = metrics;
+  const isMeasured = config.metrics !== undefined;
+  const activeUsers = isMeasured && redis ? createActiveUsers(redis) : undefined;
+  const host = createHostMonitor([config.directory, process.cwd()]);
   const access = createAccess({
     config,
     adminApiKey: config.identity.adminApiKey ?? embedded?.adminApiKey,
@@ -161,6 +168,7 @@ async function assemble(
     counters,
     runLeaseMs: config.runLeaseMs,
     logger,
+    metrics: isMeasured ? metrics : undefined,
   });
 
   const adjustDeployments = () => {
@@ -185,43 +193,25 @@ async function assemble(
 
   const health = createHealth({
     version,
-    checks: [
-      {
-        name: "postgres",
-        essential: true,
-        async check() {
-          await postgres.ping();
-          const { connections, idle, waiting } = postgres.pool();
-          return { figures: { connections, idle, waiting } };
-        },
-      },
-      {
-        name: "load",
-        essential: false,
-        async check() {
-          const { level, gauge } = overload.pressure();
-          const figures = { pressure: level };
-          if (level < lowestThreshold) return { figures };
-          return { status: "degraded", message: `refuses calls: ${gauge?.name}`, figures };
-        },
-      },
-      {
-        name: "answers",
-        essential: false,
-        async check() {
-          const waiting = chat.answersWaiting();
-          if (waiting === 0) return {};
-          const message = "answers wait in memory for the database";
-          return { status: "degraded", message, figures: { waiting } };
-        },
-      },
-      ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
-      createLimitsCheck(access.limits),
-    ],
+    checks: createHealthChecks({ postgres, redis, limits: access.limits, overload, chat }),
     components: () => models.deployments().map(deploymentComponent),
     callsInFlight: () => server.callsInFlight(),
     runsInFlight: chat.runsInFlight,
   });
+  if (isMeasured) {
+    addServiceMetrics(metrics, {
+      version,
+      health,
+      chat,
+      models,
+      limits: access.limits,
+      overload,
+      postgres,
+      redis,
+      activeUsers,
+      host,
+    });
+  }
   const routes: Routes = (router) => {
     router.service(ChatService, chat.service);
     router.service(ConversationService, conversations.service);
@@ -240,6 +230,11 @@ async function assemble(
     grpcPort: config.grpc.port,
     trustedProxies: config.trustedProxies,
     corsOrigins: config.corsOrigins,
+    metrics: config.metrics && {
+      metrics,
+      port: config.metrics.port,
+      noteUser: (userId) => activeUsers?.note(userId),
+    },
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
     addRoutes(http) {
@@ -254,11 +249,12 @@ async function assemble(
     defaultProvider: models.list()[0]?.provider ?? "",
     failed: embedded?.failed ?? new Promise(() => {}),
     async listen() {
-      await health.start();
+      await Promise.all([health.start(), host.start()]);
       await warnOfPendingMigrations();
       await access.start();
       if (config.production) void warnOfRights();
       usage.start();
+      activeUsers?.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;
@@ -267,6 +263,8 @@ async function assemble(
       health.drain();
       await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
       eventLoopGauge.stop();
+      host.stop();
+      await activeUsers?.close();
       await conversations.close();
       health.stop();
       await usage.close();

@@ -1,11 +1,12 @@
 import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
+import type { ServerPorts } from "./server/server.ts";
 
 /** What a newcomer is told when everything runs: where the doors are and how to knock. */
 export function banner(
   { http, providers, identity, postgres, directory }: Config,
   { madeAdminApiKey, defaultModel, defaultProvider }: App,
-  { httpPort, grpcPort }: { httpPort: number; grpcPort: number },
+  { httpPort, grpcPort, metricsPort }: ServerPorts,
 ): string {
   const host = http.host === "0.0.0.0" || http.host === "::" ? "localhost" : http.host;
   const key = madeAdminApiKey ?? (identity.adminApiKey ? "$ADMIN_API_KEY" : "");
@@ -18,6 +19,7 @@ Tribe is ready.
   REST, Connect, gRPC-Web  http://${host}:${httpPort}
   gRPC                     ${host}:${grpcPort}
   documentation            http://${host}:${httpPort}/docs
+  metrics                  ${metricsPort === undefined ? "off" : `http://${host}:${metricsPort}/metrics`}
   answers by default       ${defaultModel} (${defaultProvider})${demo ? ": set OPENAI_API_KEY or ANTHROPIC_API_KEY for a real model" : ""}
   data                     ${postgres.url === undefined ? directory : "the database of DATABASE_URL"}
 

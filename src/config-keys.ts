@@ -19,7 +19,7 @@ export const configKeys = [
   {
     name: "HOST",
     default: "127.0.0.1, in production 0.0.0.0",
-    meaning: "Address that both ports listen on.",
+    meaning: "Address that the ports listen on.",
   },
   {
     name: "HTTP_PORT",
@@ -27,6 +27,11 @@ export const configKeys = [
     meaning: "Port of REST, Connect and gRPC-Web. 0 takes a free one.",
   },
   { name: "GRPC_PORT", default: "9090", meaning: "Port of gRPC (h2c). 0 takes a free one." },
+  {
+    name: "METRICS_PORT",
+    default: "9464",
+    meaning: "Port of `/metrics`. 0 takes a free one; `off` measures nothing and opens no port.",
+  },
   {
     name: "TRUSTED_PROXIES",
     default: "none",

@@ -65,6 +65,8 @@ export interface Config {
   readonly production: boolean;
   readonly http: NetworkAddress;
   readonly grpc: NetworkAddress;
+  /** Where `/metrics` is read. Undefined: nothing is measured. */
+  readonly metrics: NetworkAddress | undefined;
   /** Proxies that are believed who calls: IP addresses and `address/prefix`. */
   readonly trustedProxies: readonly string[];
   /** Browser origins that may call REST; `*` for all, empty for none. */
@@ -135,6 +137,7 @@ export function readConfig(environment: Environment): Config {
     production,
     http: { host, port: reader.integer("HTTP_PORT", 0, 65_535) ?? 8080 },
     grpc: { host, port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090 },
+    metrics: readMetrics(reader, host),
     trustedProxies: reader.networks("TRUSTED_PROXIES"),
     corsOrigins: readCorsOrigins(reader),
     postgres: readPostgresConfig(reader),
@@ -163,6 +166,9 @@ export function readConfig(environment: Environment): Config {
   };
   if (config.http.port !== 0 && config.http.port === config.grpc.port)
     reader.fault("GRPC_PORT", `must differ from HTTP_PORT, both are ${config.grpc.port}`);
+  const metricsPort = config.metrics?.port ?? 0;
+  if (metricsPort !== 0 && [config.http.port, config.grpc.port].includes(metricsPort))
+    reader.fault("METRICS_PORT", `must differ from the other ports, ${metricsPort} is one of them`);
   if (production) requireProductionKeys(reader);
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
   return deepFreeze(config);
@@ -276,6 +282,11 @@ function readRedisCredentials(url: string | undefined, reader: ConfigReader): Re
     tls: protocol === "rediss:",
     database: Number(database),
   };
+}
+
+function readMetrics(reader: ConfigReader, host: string): Config["metrics"] {
+  if (reader.text("METRICS_PORT") === "off") return undefined;
+  return { host, port: reader.integer("METRICS_PORT", 0, 65_535) ?? 9464 };
 }
 
 function readAccount(

@@ -34,6 +34,7 @@ async function start() {
       TRIBE_DIR: directory,
       HTTP_PORT: "0",
       GRPC_PORT: "0",
+      METRICS_PORT: "0",
       OPENAI_BASE_URL: provider.openaiUrl,
       OPENAI_API_KEY: "sk-test",
     },

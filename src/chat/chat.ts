@@ -8,6 +8,7 @@ import type { Settings } from "../settings/settings.ts";
 import type { Counters } from "../telemetry/counters.ts";
 import type { Vault } from "../conversations/vault.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { createAdmission } from "./admission.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { createMemoryAnswerCache, createRedisAnswerCache } from "./answer-cache.store.ts";
@@ -19,6 +20,7 @@ import { createRunData } from "./personal-data.repository.ts";
 import { createReplays } from "./replay.ts";
 import { createRunFinder } from "./run-finder.ts";
 import { createRunRepository } from "./run.repository.ts";
+import { createRunMetrics } from "./run-metrics.ts";
 import { createRunLog } from "./run-log.store.ts";
 import { createRuns } from "./runs.ts";
 import { createSettler } from "./settle.ts";
@@ -52,6 +54,8 @@ export interface ChatParts {
   /** After which silence the process of a run counts as dead. */
   runLeaseMs: number;
   logger: Logger;
+  /** Undefined: runs are not measured. */
+  metrics?: Metrics | undefined;
 }
 
 export function createChat(parts: ChatParts): Chat {
@@ -59,6 +63,7 @@ export function createChat(parts: ChatParts): Chat {
   const repository = createTurnRepository(postgres, vault);
   const runRepository = createRunRepository(postgres, vault);
   const log = redis && createRunLog(redis, vault);
+  const runMetrics = parts.metrics && createRunMetrics(parts.metrics, models);
   const runs = createRuns(log);
   const finder = createRunFinder(runRepository, runs, createReplays(runRepository, log));
   const settler = createSettler(repository);
@@ -69,10 +74,14 @@ export function createChat(parts: ChatParts): Chat {
     // The caller is told by the run; here stands what only the operator may know.
     onFailure: (error, runId) =>
       logger.warn({ runId, reason: error.reason, err: error.cause }, error.message),
-    onAttempt: ({ deployment }, error, runId) =>
-      error instanceof Error
-        ? logger.debug({ runId, deployment, err: error }, "a deployment failed")
-        : logger.debug({ runId, deployment }, "a deployment answered"),
+    onAttempt(answerer, error, runId) {
+      const { deployment } = answerer;
+      runMetrics?.attempted(answerer, error);
+      if (error instanceof Error) {
+        logger.debug({ runId, deployment, err: error }, "a deployment failed");
+      } else logger.debug({ runId, deployment }, "a deployment answered");
+    },
+    metrics: runMetrics,
   });
   const admit = createAdmission(limits, finder);
   const lookUp = createAnswerCache({
@@ -95,6 +104,7 @@ export function createChat(parts: ChatParts): Chat {
     limits,
     leaseMs: parts.runLeaseMs,
     logger,
+    onSettled: (settlement) => runMetrics?.abandoned(settlement),
   });
   return {
     service: createChatService({ turn, models, finder, cancellation, runRepository }),

@@ -10,6 +10,7 @@ import { createAnswer } from "./answer.ts";
 import type { CacheEntry } from "./answer-cache.ts";
 import { createAnswerAccount } from "./answer-account.ts";
 import type { LiveRun, StopReason } from "./run.ts";
+import type { RunMetrics } from "./run-metrics.ts";
 import type { Settler } from "./settle.ts";
 import { tellAgain } from "./stored-answer.ts";
 import type { TurnRequest } from "./turn-request.ts";
@@ -39,15 +40,19 @@ export interface GenerationParts {
   onFailure: (error: DomainError, runId: string) => void;
   /** Told of every call to a deployment; `error`: what it failed with. */
   onAttempt: (answerer: Answerer, error: unknown, runId: string) => void;
+  /** Measures runs. Default: nobody. */
+  metrics?: Pick<RunMetrics, "ended"> | undefined;
 }
 
 /** How an answer ends that may be given again. */
 const wholeReasons: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 
 export function createGenerate(parts: GenerationParts): Generate {
-  const { models, settler, onFailure, onAttempt } = parts;
+  const { models, settler, onFailure, onAttempt, metrics } = parts;
   return async function generate(run, input) {
     const { choice, modelRequest, cache } = input;
+    const startedAt = performance.now();
+    let firstContentAt = 0;
     const userMessage = storedQuestion(input);
     run.emit({
       type: "run_started",
@@ -60,6 +65,7 @@ export function createGenerate(parts: GenerationParts): Generate {
     const account = createAnswerAccount(choice);
     const sink: Required<AnswerSink> = {
       delta(delta) {
+        if (firstContentAt === 0) firstContentAt = performance.now();
         answer.add(delta);
         run.emit(delta);
       },
@@ -87,6 +93,7 @@ export function createGenerate(parts: GenerationParts): Generate {
       finishReason = failure.status === "cancelled" ? "cancelled" : "error";
     }
 
+    const endedAt = performance.now();
     const produced = answer.content();
     const content = failure ? answer.partialContent() : produced;
     const tokens = estimateContentTokens(content);
@@ -108,6 +115,13 @@ export function createGenerate(parts: GenerationParts): Generate {
       errorReason: failure?.error.reason,
       errorMessage: failure?.error.message,
     };
+    metrics?.ended({
+      settlement,
+      isCached: stored !== undefined,
+      startedAt,
+      firstContentAt,
+      endedAt,
+    });
     const settled = await settler.settle(settlement);
     cache.end(!failure && !settled.error && wholeReasons.has(finishReason));
     const result = {

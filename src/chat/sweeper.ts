@@ -7,7 +7,7 @@ import { createAnswer } from "./answer.ts";
 import type { RunLog } from "./run-log.store.ts";
 import type { AbandonedRun, RunRepository } from "./run.repository.ts";
 import type { Runs } from "./runs.ts";
-import type { TurnRepository } from "./turn.repository.ts";
+import type { TurnRepository, TurnSettlement } from "./turn.repository.ts";
 
 export interface SweeperParts {
   runs: Runs;
@@ -18,6 +18,8 @@ export interface SweeperParts {
   log: RunLog | undefined;
   /** Keeps the places of the runs that go on. */
   limits?: Pick<Limits, "renew">;
+  /** Told of every run that was settled here. */
+  onSettled?: (settlement: TurnSettlement) => void;
   logger: Logger;
   /** After which silence a run's process counts as dead; it says six times as often which runs it generates. */
   leaseMs: number;
@@ -79,7 +81,7 @@ async function settleAbandoned(run: AbandonedRun, parts: SweeperParts): Promise<
     outputTokens: tokens,
     reasoningTokens: 0,
   };
-  await parts.turnRepository.settle({
+  const settlement: TurnSettlement = {
     ...run,
     sequence: run.sequence + 1,
     status: "interrupted",
@@ -93,6 +95,8 @@ async function settleAbandoned(run: AbandonedRun, parts: SweeperParts): Promise<
     estimated: true,
     errorReason: "RUN_INTERRUPTED",
     errorMessage: "the process that served the run died",
-  });
+  };
+  await parts.turnRepository.settle(settlement);
+  parts.onSettled?.(settlement);
   parts.logger.warn({ runId: run.runId }, "settled a run whose process died");
 }

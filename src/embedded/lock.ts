@@ -93,6 +93,6 @@ function alreadyRunning(directory: string, holder: Holder): AlreadyRunningError 
   return new AlreadyRunningError(
     `Tribe already runs here (process ${holder.pid}${address}) and keeps its data in ${where}.\n` +
       `Stop it first, or run a second one with other ports and a folder of its own:\n` +
-      `  TRIBE_DIR=.tribe-2 HTTP_PORT=8081 GRPC_PORT=9091 npm start`,
+      `  TRIBE_DIR=.tribe-2 HTTP_PORT=8081 GRPC_PORT=9091 METRICS_PORT=9465 npm start`,
   );
 }

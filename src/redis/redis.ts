@@ -27,8 +27,19 @@ export interface Redis {
   ping(timeoutMs?: number): Promise<void>;
   /** Whether there is a connection. */
   isReady(): boolean;
+  /** What was sent since the start, and what waits for its answer now. */
+  traffic(): Readonly<RedisTraffic>;
   /** Waits for commands under way and closes all connections. */
   close(): Promise<void>;
+}
+
+/** Commands since the start. */
+export interface RedisTraffic {
+  sent: number;
+  /** Those of `command`, `publish` and `ping` that have no answer yet. */
+  underWay: number;
+  /** Those that got none: no connection, too late, too many. Errors that Redis answers are answers. */
+  failed: number;
 }
 
 export interface RedisOptions {
@@ -51,6 +62,7 @@ export interface RedisOptions {
 export function createRedis(options: RedisOptions): Redis {
   const { address, commandTimeoutMs = 1000, maxCommandsUnderWay = 10_000 } = options;
   const state = { isClosed: false, lastWarning: "" };
+  const traffic: RedisTraffic = { sent: 0, underWay: 0, failed: 0 };
   const connection = createConnection({ address, maxCommandsUnderWay, onError: warnOnce });
   void keepConnecting();
 
@@ -90,7 +102,12 @@ export function createRedis(options: RedisOptions): Redis {
 
   /** Has its own timer: the client's ends with the sending, so a server that hangs would not meet it. */
   async function send(key: string | undefined, args: string[], timeoutMs: number) {
-    if (state.isClosed || !connection.isReady()) throw redisUnavailable();
+    traffic.sent += 1;
+    if (state.isClosed || !connection.isReady()) {
+      traffic.failed += 1;
+      throw redisUnavailable();
+    }
+    traffic.underWay += 1;
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(reject, timeoutMs, new Error(`no answer within ${timeoutMs} ms`));
     try {
@@ -98,8 +115,11 @@ export function createRedis(options: RedisOptions): Redis {
       state.lastWarning = "";
       return reply;
     } catch (error) {
-      throw error instanceof ErrorReply ? error : redisUnavailable(error);
+      if (error instanceof ErrorReply) throw error;
+      traffic.failed += 1;
+      throw redisUnavailable(error);
     } finally {
+      traffic.underWay -= 1;
       clearTimeout(timer);
     }
   }
@@ -108,7 +128,11 @@ export function createRedis(options: RedisOptions): Redis {
     command: <Reply>(key: string, args: string[]) =>
       send(key, args, commandTimeoutMs) as Promise<Reply>,
     submit<Reply>(key: string, args: string[]) {
-      if (state.isClosed || !connection.isReady()) return Promise.reject(redisUnavailable());
+      traffic.sent += 1;
+      if (state.isClosed || !connection.isReady()) {
+        traffic.failed += 1;
+        return Promise.reject(redisUnavailable());
+      }
       return connection.send(key, args) as Promise<Reply>;
     },
     subscribe: (channel, onMessage) => void keepSubscribing(channel, onMessage),
@@ -120,6 +144,7 @@ export function createRedis(options: RedisOptions): Redis {
       await send(undefined, ["PING"], timeoutMs);
     },
     isReady: () => !state.isClosed && connection.isReady(),
+    traffic: () => traffic,
     async close() {
       if (state.isClosed) return;
       state.isClosed = true;

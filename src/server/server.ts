@@ -1,11 +1,11 @@
-/** Both listeners and how they end together. */
+/** The listeners and how they end together. */
 import type { Interceptor } from "@connectrpc/connect";
 import type { FastifyInstance } from "fastify";
 import type { AddressInfo } from "node:net";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { DomainError } from "../errors.ts";
-import { createCallInterceptor } from "../rpc/calls.ts";
+import { type CallEntry, createCallInterceptor } from "../rpc/calls.ts";
 import { createClientAddress } from "../rpc/client-address.ts";
 import { createGrpcHealthRoutes } from "../rpc/grpc-health/grpc-health.ts";
 import type { Readiness } from "../rpc/grpc-health/readiness.ts";
@@ -14,7 +14,10 @@ import { collectMethods, type Routes } from "../rpc/invoke.ts";
 import { createReflectionRoutes } from "../rpc/reflection/reflection.ts";
 import { createValidationInterceptor } from "../rpc/validation/interceptor.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createMetricsServer } from "../telemetry/metrics-server.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { createCallLog } from "./call-log.ts";
+import { createCallMetrics } from "./call-metrics.ts";
 import { createHttpServer } from "./http.ts";
 
 export interface ServerParts {
@@ -45,12 +48,22 @@ export interface ServerParts {
   corsOrigins?: "*" | readonly string[];
   /** How long calls may still run when the server ends, in milliseconds. Default: 10 seconds. */
   drainMs?: number;
+  /** Measures calls and serves `/metrics` on a port of its own; 0: any free port. Default: neither. */
+  metrics?: { metrics: Metrics; port: number; noteUser(userId: string): void } | undefined;
   /** Adds routes of other kinds to the HTTP port. */
   addRoutes?(server: FastifyInstance): void;
 }
 
+/** Where the server listens. */
+export interface ServerPorts {
+  httpPort: number;
+  grpcPort: number;
+  /** Undefined when nothing is measured. */
+  metricsPort: number | undefined;
+}
+
 export interface Server {
-  listen(): Promise<{ httpPort: number; grpcPort: number }>;
+  listen(): Promise<ServerPorts>;
   /** Takes nothing new, lets calls end for `drainMs`, then ends them. */
   close(): Promise<void>;
   /** Calls being served now. */
@@ -65,17 +78,25 @@ const defaults = {
   drainMs: 10_000,
 };
 
-/** Makes both listeners; nothing listens yet. */
+/** Makes the listeners; nothing listens yet. */
 export function createServer(parts: ServerParts): Server {
   const { host, logger, readiness } = parts;
   const { maxMessageBytes, defaultTimeoutMs, requestTimeoutMs, drainMs } = {
     ...defaults,
     ...parts,
   };
-  const log = createCallLog(logger);
+  const writeLine = createCallLog(logger);
   const clientAddress = createClientAddress(parts.trustedProxies ?? []);
-  const calls = createCallInterceptor({ log });
   const methods = collectMethods(parts.routes).map(({ method }) => method);
+  const rpcs = [...methods, ...Health.methods].map((it) => `${it.parent.typeName}/${it.name}`);
+  const measure = parts.metrics && createCallMetrics(parts.metrics.metrics, rpcs);
+  const metricsServer = parts.metrics && createMetricsServer(parts.metrics.metrics);
+  const log = (entry: CallEntry) => {
+    measure?.(entry);
+    if (entry.userId !== undefined) parts.metrics?.noteUser(entry.userId);
+    writeLine(entry);
+  };
+  const calls = createCallInterceptor({ log });
   const validation = createValidationInterceptor(methods.map(({ input }) => input));
   const interceptors = [calls.interceptor, ...(parts.interceptors ?? []), validation];
   const services = [...new Set(methods.map(({ parent }) => parent))];
@@ -110,13 +131,20 @@ export function createServer(parts: ServerParts): Server {
   return {
     callsInFlight: calls.inFlight,
     async listen() {
-      await http.listen({ host, port: parts.httpPort }).catch(explain("HTTP_PORT", parts.httpPort));
       try {
+        await http
+          .listen({ host, port: parts.httpPort })
+          .catch(explain("HTTP_PORT", parts.httpPort));
         const grpcPort = await grpc
           .listen(host, parts.grpcPort)
           .catch(explain("GRPC_PORT", parts.grpcPort));
-        return { httpPort: (http.server.address() as AddressInfo).port, grpcPort };
+        const port = parts.metrics?.port ?? 0;
+        const metricsPort = await metricsServer
+          ?.listen(host, port)
+          .catch(explain("METRICS_PORT", port));
+        return { httpPort: (http.server.address() as AddressInfo).port, grpcPort, metricsPort };
       } catch (reason) {
+        grpc.destroy();
         await http.close();
         throw reason;
       }
@@ -132,6 +160,7 @@ export function createServer(parts: ServerParts): Server {
       }, drainMs);
       await Promise.all([http.close(), grpc.close()]);
       clearTimeout(cut);
+      await metricsServer?.close();
     },
   };
 }

@@ -102,6 +102,18 @@ describe("readConfig", () => {
     });
   });
 
+  it("serves metrics on a port of their own, unless told not to", () => {
+    expect(readConfig({}).metrics).toEqual({ host: "127.0.0.1", port: 9464 });
+    expect(readConfig({ METRICS_PORT: "0" }).metrics?.port).toBe(0);
+    expect(readConfig({ METRICS_PORT: "off" }).metrics).toBeUndefined();
+    expect(faultsOf({ METRICS_PORT: "9090" })).toEqual([
+      "METRICS_PORT must differ from the other ports, 9090 is one of them",
+    ]);
+    expect(faultsOf({ METRICS_PORT: "none" })).toEqual([
+      'METRICS_PORT is "none", but must be a whole number from 0 to 65535',
+    ]);
+  });
+
   it("trusts no proxy but those named, by address or network", () => {
     expect(readConfig({}).trustedProxies).toEqual([]);
     const proxies = "10.0.0.1, 172.16.0.0/12,fd00::/8";

@@ -187,7 +187,9 @@ describe("the embedded servers", { timeout: 120_000 }, () => {
     expect(second.errors()).toContain(
       `Tribe already runs here (process ${first.pid}, http://127.0.0.1:8080)`,
     );
-    expect(second.errors()).toContain("TRIBE_DIR=.tribe-2 HTTP_PORT=8081 GRPC_PORT=9091 npm start");
+    expect(second.errors()).toContain(
+      "TRIBE_DIR=.tribe-2 HTTP_PORT=8081 GRPC_PORT=9091 METRICS_PORT=9465 npm start",
+    );
     expect(await sql(first.postgresUrl, "select 1")).toEqual([[1]]);
   });
 

@@ -45,6 +45,7 @@ describe("two processes", () => {
       OPENAI_BASE_URL: provider.openaiUrl,
       HTTP_PORT: String(await freePort()),
       GRPC_PORT: String(await freePort()),
+      METRICS_PORT: "off",
     };
     const start = () => startProgram(environment);
     const program = await start();

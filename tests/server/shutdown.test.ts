@@ -5,6 +5,7 @@ import { createServer, type AddressInfo, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ChatService, SendMessageRequestSchema } from "../../gen/tribe/v1/chat_pb.js";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { startDoors, type Doors } from "../support/doors.ts";
 import { createGrpcClient } from "../support/grpc-client.ts";
 import { eventually, until } from "../support/eventually.ts";
@@ -37,6 +38,16 @@ test.each([
   const { port } = squatter.address() as AddressInfo;
   await expect(startDoors({ server: { [key]: port } })).rejects.toThrow(
     `port ${port} is in use; free it or set ${variable} to another`,
+  );
+});
+
+test("a taken port for metrics is named too", async () => {
+  squatter = createServer();
+  await new Promise<void>((resolve) => squatter?.listen(0, "127.0.0.1", resolve));
+  const { port } = squatter.address() as AddressInfo;
+  const metrics = { metrics: createMetrics(), port, noteUser() {} };
+  await expect(startDoors({ server: { metrics } })).rejects.toThrow(
+    `port ${port} is in use; free it or set METRICS_PORT to another`,
   );
 });
 

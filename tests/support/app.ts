@@ -13,6 +13,8 @@ export interface TestApp {
   baseUrl: string;
   /** gRPC without TLS: `127.0.0.1:port`. */
   grpcAddress: string;
+  /** `/metrics`. */
+  metricsUrl: string;
   /** The administrator's API key. */
   key: string;
   database: TestDatabase;
@@ -48,6 +50,7 @@ export async function startApp(
     ADMIN_API_KEY: key,
     HTTP_PORT: "0",
     GRPC_PORT: "0",
+    METRICS_PORT: "0",
     TRIBE_DIR: directory,
     SHUTDOWN_TIMEOUT: "5",
     ...overrides,
@@ -61,10 +64,11 @@ export async function startApp(
   };
   try {
     app = await createApp(config, logger, () => {});
-    const { httpPort, grpcPort } = await app.listen();
+    const { httpPort, grpcPort, metricsPort } = await app.listen();
     return {
       baseUrl: `http://127.0.0.1:${httpPort}`,
       grpcAddress: `127.0.0.1:${grpcPort}`,
+      metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
       key: config.identity.adminApiKey ?? key,
       database,
       log,

@@ -21,7 +21,13 @@ export interface TestProgram {
 /** Starts a process on free ports, with nothing in its environment but this and PATH. */
 export async function startProgram(environment: Environment): Promise<TestProgram> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../src/main.ts")], {
-    env: { PATH: process.env["PATH"], HTTP_PORT: "0", GRPC_PORT: "0", ...environment },
+    env: {
+      PATH: process.env["PATH"],
+      HTTP_PORT: "0",
+      GRPC_PORT: "0",
+      METRICS_PORT: "0",
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
