@@ -40,7 +40,7 @@ COPY --from=build /app /app
 WORKDIR /app
 USER 65532:65532
 ENV NODE_ENV=production PATH=/usr/local/bin:/usr/bin:/bin
-EXPOSE 8080 9090
+EXPOSE 8080 9090 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "/app/bin/health.js"]
