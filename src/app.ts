@@ -36,10 +36,7 @@ import type { Routes } from "./rpc/invoke.ts";
 import { addDocsRoutes } from "./server/docs.ts";
 import { addJwksRoute } from "./server/jwks.ts";
 import { createServer, type ServerPorts } from "./server/server.ts";
-import { addServiceMetrics } from "./service-metrics.ts";
-import { createActiveUsers } from "./telemetry/active-users.store.ts";
-import { createHostMonitor } from "./telemetry/host.ts";
-import { createMetrics } from "./telemetry/metrics.ts";
+import { createMeasuring } from "./measuring.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { readVersion } from "./version.ts";
 import { createUsage } from "./usage/usage.ts";
@@ -135,11 +132,8 @@ async function assemble(
   const conversations = createConversations(postgres, vault, logger);
   const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
-  const metrics = createMetrics();
-  const { counters } = metrics;
-  const isMeasured = config.metrics !== undefined;
-  const activeUsers = isMeasured && redis ? createActiveUsers(redis) : undefined;
-  const host = createHostMonitor([config.directory, process.cwd()]);
+  const measuring = createMeasuring(config, redis);
+  const { counters } = measuring;
   const access = createAccess({
     config,
     adminApiKey: config.identity.adminApiKey ?? embedded?.adminApiKey,
@@ -168,7 +162,7 @@ async function assemble(
     counters,
     runLeaseMs: config.runLeaseMs,
     logger,
-    metrics: isMeasured ? metrics : undefined,
+    metrics: measuring.metrics,
   });
 
   const adjustDeployments = () => {
@@ -198,20 +192,8 @@ async function assemble(
     callsInFlight: () => server.callsInFlight(),
     runsInFlight: chat.runsInFlight,
   });
-  if (isMeasured) {
-    addServiceMetrics(metrics, {
-      version,
-      health,
-      chat,
-      models,
-      limits: access.limits,
-      overload,
-      postgres,
-      redis,
-      activeUsers,
-      host,
-    });
-  }
+  const { limits } = access;
+  measuring.look({ version, health, chat, models, limits, overload, postgres, redis });
   const routes: Routes = (router) => {
     router.service(ChatService, chat.service);
     router.service(ConversationService, conversations.service);
@@ -230,11 +212,7 @@ async function assemble(
     grpcPort: config.grpc.port,
     trustedProxies: config.trustedProxies,
     corsOrigins: config.corsOrigins,
-    metrics: config.metrics && {
-      metrics,
-      port: config.metrics.port,
-      noteUser: (userId) => activeUsers?.note(userId),
-    },
+    metrics: measuring.serverPart,
     // A little longer than runs get: the last event of a stopped run still reaches its followers.
     drainMs: config.shutdownTimeoutMs + 2000,
     addRoutes(http) {
@@ -249,12 +227,11 @@ async function assemble(
     defaultProvider: models.list()[0]?.provider ?? "",
     failed: embedded?.failed ?? new Promise(() => {}),
     async listen() {
-      await Promise.all([health.start(), host.start()]);
+      await Promise.all([health.start(), measuring.start()]);
       await warnOfPendingMigrations();
       await access.start();
       if (config.production) void warnOfRights();
       usage.start();
-      activeUsers?.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;
@@ -263,8 +240,7 @@ async function assemble(
       health.drain();
       await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
       eventLoopGauge.stop();
-      host.stop();
-      await activeUsers?.close();
+      await measuring.close();
       await conversations.close();
       health.stop();
       await usage.close();
