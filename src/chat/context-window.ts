@@ -61,17 +61,25 @@ export function historyTokens(limits: WindowLimits, questionTokens: number): num
 }
 
 /**
+ * A branch that has grown too long loses so many messages at once, so that the next
+ * turns send the same beginning: providers cache what begins alike, and one
+ * that loses its oldest message with every turn is never found there.
+ */
+const cutEvery = 16;
+
+/**
  * The messages to send: the question, and before it as much of its branch as
  * fits, the newest first. The branch is only ever cut before a plain user
  * message: so a tool call is never split from its result, and the first message
- * is the user's, as Anthropic wants it.
+ * is the user's, as Anthropic wants it. Where it is cut depends on the messages' places
+ * in the branch, if anything fits that way.
  *
  * Throws CONTEXT_TOO_LONG when not even the question fits, and INVALID_ARGUMENT
  * when tool results and tool calls do not match.
  */
 export function buildContext(
   history: readonly HistoryMessage[],
-  question: { content: readonly ContentPart[]; tokens: number },
+  question: { content: readonly ContentPart[]; tokens: number; depth: number },
   limits: WindowLimits,
 ): ModelMessage[] {
   matchToolResults(history.at(-1), question.content);
@@ -80,12 +88,19 @@ export function buildContext(
   const questionStarts = !question.content.some((part) => part.type === "tool_result");
   // Index of the first message that is kept; set only where the branch may be cut.
   let first = questionStarts && used <= free ? history.length : undefined;
+  const step = (index: number) =>
+    Math.floor((question.depth - history.length + index - 1) / cutEvery);
+  // The earliest message that may be first and stays so while the branch grows.
+  let steady: number | undefined;
   for (let index = history.length - 1; index >= 0; index--) {
     const message = history[index]!;
     used += message.tokens + tokensPerMessage;
     if (used > free) break;
     if (mayStart(message)) first = index;
+    const beginsStep = step(index - 1) < step(index);
+    if (beginsStep && first !== undefined && step(first) === step(index)) steady = first;
   }
+  first = steady ?? first;
   if (first === undefined) throw contextTooLong(used, free);
   const messages: ModelMessage[] = [];
   for (const message of history.slice(first)) {

@@ -52,6 +52,8 @@ export interface OpenedTurn {
   /** Sequence of the user message; the answer's is the next one. */
   sequence: number;
   createTime: Date;
+  /** How many messages its branch has, with it. */
+  depth: number;
   /** The branch that the message continues, the oldest first, without the new message. */
   history: HistoryMessage[];
 }
@@ -126,6 +128,7 @@ type OpenedRow = [
   sequence: number,
   createTime: number,
   history: History | null,
+  depth: number,
 ];
 
 /** The turns in PostgreSQL. Content that jsonb cannot hold is mended on its way in. */
@@ -194,6 +197,7 @@ function openedNew(opening: TurnOpening, createTime: number): OpenedTurn {
     system: opening.system,
     sequence: 1,
     createTime: new Date(createTime),
+    depth: 1,
     history: [],
   };
 }
@@ -201,9 +205,8 @@ function openedNew(opening: TurnOpening, createTime: number): OpenedTurn {
 function openedExisting(json: string, vault: Vault): OpenedTurn | OpeningRefusal {
   if (json === "parent") return { refused: "parent_not_found" };
   if (json === "conversation") return { refused: "conversation_not_found" };
-  const [conversationId, parentMessageId, system, sequence, createTime, history] = JSON.parse(
-    json,
-  ) as OpenedRow;
+  const [conversationId, parentMessageId, system, sequence, createTime, history, depth] =
+    JSON.parse(json) as OpenedRow;
   return {
     conversationId,
     parentMessageId: parentMessageId ?? undefined,
@@ -211,6 +214,7 @@ function openedExisting(json: string, vault: Vault): OpenedTurn | OpeningRefusal
       system === null ? undefined : vault.fromText(system, "conversation/system", conversationId),
     sequence,
     createTime: new Date(createTime),
+    depth,
     history: (history ?? []).map(([messageId, role, content, tokens]) => ({
       messageId,
       role,

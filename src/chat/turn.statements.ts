@@ -65,6 +65,7 @@ export const openExisting: Statement = {
       from opened
         left join messages parent on parent.id = (select parent_id from conversation)
         left join messages jump on jump.id = parent.jump_id
+      returning depth
     ), run as (
       insert into runs
         (id, conversation_id, user_id, api_key_id, user_message_id, assistant_message_id, state,
@@ -93,7 +94,8 @@ export const openExisting: Statement = {
           sequence,
           (extract(epoch from update_time) * 1000)::bigint,
           (select json_agg(json_build_array(id, role, content, tokens) order by depth desc)
-           from branch)
+           from branch),
+          (select depth from question)
         )::text
        from opened),
       case when $15::uuid is not null and exists (select from conversation)

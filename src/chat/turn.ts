@@ -130,18 +130,23 @@ export function createTurn(parts: TurnParts): Turn {
     /** Refuses what the request alone shows to be impossible, before anything is stored. */
     function refuseEarly(): void {
       // Tool results are judged with the calls that they answer, which are stored.
-      if (request.conversationId === undefined) buildContext([], question, limits);
+      if (request.conversationId === undefined) buildContext([], { ...question, depth: 1 }, limits);
       const messages: ModelMessage[] = [{ role: "user", content: question.content }];
       models.check(choice, { ...request.parameters, model: choice.upstreamModel, messages });
     }
 
     /** The request as the provider gets it. What only the stored branch shows to be impossible is taken back. */
-    async function withContext({ system: stored, history }: OpenedTurn): Promise<ModelRequest> {
+    async function withContext({
+      system: stored,
+      history,
+      depth,
+    }: OpenedTurn): Promise<ModelRequest> {
       try {
         const system = request.parameters.system ?? stored;
         const parameters =
           system === undefined ? request.parameters : { ...request.parameters, system };
-        const messages = buildContext(history, question, windowLimits(choice, parameters));
+        const limits = windowLimits(choice, parameters);
+        const messages = buildContext(history, { ...question, depth }, limits);
         const complete = { ...parameters, model: choice.upstreamModel, messages };
         if (history.length > 0) models.check(choice, complete);
         return complete;

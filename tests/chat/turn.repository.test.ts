@@ -63,6 +63,7 @@ describe("open", () => {
       system: "Be brief.",
       sequence: 1,
       createTime: expect.any(Date),
+      depth: 1,
       history: [],
     });
     expect(Math.abs(opened.createTime.getTime() - Date.now())).toBeLessThan(60_000);
@@ -100,6 +101,7 @@ describe("open", () => {
       system: "S",
       sequence: 3,
       createTime: expect.any(Date),
+      depth: 3,
       history: [
         {
           messageId: first.asked.userMessageId,
