@@ -52,7 +52,8 @@ export const configKeys = [
   {
     name: "DATABASE_REPLICA_URLS",
     default: "none",
-    meaning: "Read replicas of DATABASE_URL, comma-separated.",
+    meaning:
+      "Streaming standbys of DATABASE_URL, comma-separated. Lists, search and sums are read there, from one that has all that was committed.",
   },
   {
     name: "DATABASE_SERVICE_ROLE",

@@ -79,7 +79,7 @@ export function createAuditRepository(postgres: Postgres): AuditRepository {
       ]);
     },
     async list(filter, limit, before) {
-      const rows = await postgres.query<[string]>(listEvents, [
+      const rows = await postgres.read<[string]>(listEvents, [
         before ?? null,
         filter.userId ?? null,
         filter.action ?? null,

@@ -54,7 +54,7 @@ export function createMessageRepository(
 async function readTree(postgres: Postgres, vault: Vault, request: MessagePageRequest) {
   const { userId, conversationId, newestFirst, limit, after } = request;
   // One more than asked for tells whether there is a next page.
-  const rows = await postgres.query<TreePageRow>(
+  const rows = await postgres.read<TreePageRow>(
     newestFirst ? treePage.newestFirst : treePage.oldestFirst,
     [conversationId, userId, after ?? (newestFirst ? Number.MAX_SAFE_INTEGER : 0), limit + 1],
   );
@@ -80,7 +80,7 @@ async function readBranch(
   // Depths of the page: from `bottom` to `top`, and `limit` messages at the most.
   const bottom = newestFirst ? 1 : (after ?? 0) + 1;
   const top = newestFirst ? (after ?? deepest + 1) - 1 : bottom + limit - 1;
-  const rows = await postgres.query<BranchPageRow>(
+  const rows = await postgres.read<BranchPageRow>(
     newestFirst ? branchPage.newestFirst : branchPage.oldestFirst,
     [conversationId, userId, leafId, top, bottom, limit],
   );

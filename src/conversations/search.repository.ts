@@ -106,12 +106,8 @@ export function createMessageSearchRepository(
       ];
       const rows =
         conversationId === undefined
-          ? await postgres.query<SearchRow>(searchEverywhere, values, signal)
-          : await postgres.query<SearchRow>(
-              searchConversation,
-              [...values, conversationId],
-              signal,
-            );
+          ? await postgres.read<SearchRow>(searchEverywhere, values, signal)
+          : await postgres.read<SearchRow>(searchConversation, [...values, conversationId], signal);
       return toSearchPage(rows, limit, vault);
     },
   };

@@ -3,6 +3,7 @@ import { type PooledClient, queryUntilAborted } from "./cancel.ts";
 import { isDatabaseUnavailable, throwDatabaseFailure } from "./failure.ts";
 import type { PgClient } from "./lane.ts";
 import { createOrm, type PostgresOptions, statementTimeoutOf } from "./orm.ts";
+import { createReplicaChoice, logPosition } from "./replica.ts";
 import { createPipeline, type Statement, type TextRow } from "./pipeline.ts";
 import { watchPresence } from "./presence.ts";
 
@@ -39,6 +40,15 @@ export interface Postgres {
     values: unknown[],
     signal?: AbortSignal,
   ): Promise<Row[]>;
+  /**
+   * Like `query`, for a statement that changes nothing: on a replica, if there is one that has
+   * all that was committed before this call. So whoever has written reads it, from any process.
+   */
+  read<Row extends unknown[]>(
+    statement: Statement,
+    values: unknown[],
+    signal?: AbortSignal,
+  ): Promise<Row[]>;
   /** Runs a unit of work on an EntityManager of its own. */
   work<Result>(unit: (em: EntityManager) => Promise<Result>): Promise<Result>;
   /** Resolves when the primary answers within `timeoutMs` (default 1,000). */
@@ -58,6 +68,7 @@ interface Pool {
   readonly ending: boolean;
   end(): Promise<void>;
   on(event: "connect" | "remove", listener: (client: PgClient) => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
   query(query: PoolQuery): Promise<PoolResult>;
   connect(): Promise<PooledClient<PoolQuery, PoolResult>>;
 }
@@ -68,6 +79,11 @@ interface PoolQuery {
   values?: unknown[];
   rowMode: "array";
   query_timeout?: number;
+}
+
+interface Asked {
+  values: unknown[];
+  signal: AbortSignal | undefined;
 }
 
 interface PoolResult {
@@ -111,21 +127,66 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
     return refused === undefined ? start().catch(throwDatabaseFailure) : Promise.reject(refused);
   }
 
+  async function query(from: Pool, { name, text }: Statement, given: Asked): Promise<unknown[][]> {
+    const asked = { name, text, values: given.values, rowMode: "array" } as const;
+    const { signal } = given;
+    const { rows } =
+      signal === undefined
+        ? await from.query(asked)
+        : await queryUntilAborted(await from.connect(), asked, signal, (processId) =>
+            from === pool
+              ? cancel(processId)
+              : from.query({ ...cancelBackend, values: [processId], rowMode: "array" }),
+          );
+    return rows;
+  }
+
+  const replicaPools = new Set<Pool>();
+  const replicas = createReplicaChoice<Pool>({
+    async pick() {
+      const picked = (await orm.em.getConnection("read").getNativeClient()) as Pool;
+      if (!replicaPools.has(picked)) {
+        // Without a listener a lost connection would end the process.
+        picked.on("error", (error) => options.warn?.(`replica: ${error.message}`));
+        replicaPools.add(picked);
+      }
+      return picked;
+    },
+    async position() {
+      const [row] = await ask(() => pipeline.query(logPosition, []));
+      return row?.[0] ?? "";
+    },
+    warn: (message) => options.warn?.(message),
+  });
+  const hasReplicas = (options.replicaUrls ?? []).length > 0;
+
   return {
     orm,
     run: (statement, values) => ask(() => pipeline.query(statement, values)),
     async query<Row extends unknown[]>(
-      { name, text }: Statement,
+      statement: Statement,
       values: unknown[],
       signal?: AbortSignal,
     ) {
-      const query = { name, text, values, rowMode: "array" } as const;
-      const { rows } = await ask(async () =>
-        signal === undefined
-          ? pool.query(query)
-          : queryUntilAborted(await pool.connect(), query, signal, cancel),
-      );
-      return rows as Row[];
+      return (await ask(() => query(pool, statement, { values, signal }))) as Row[];
+    },
+    async read<Row extends unknown[]>(
+      statement: Statement,
+      values: unknown[],
+      signal?: AbortSignal,
+    ) {
+      const given = { values, signal };
+      const replica = hasReplicas ? await replicas.find() : undefined;
+      if (replica !== undefined) {
+        try {
+          return (await query(replica, statement, given)) as Row[];
+        } catch (error) {
+          signal?.throwIfAborted();
+          // Lost, or in conflict with what it replays: the primary has the last word.
+          replicas.rest(replica, error);
+        }
+      }
+      return (await ask(() => query(pool, statement, given))) as Row[];
     },
     work: (unit) => ask(() => unit(orm.em.fork())),
     async ping(timeoutMs = 1000) {
@@ -154,7 +215,7 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       await pipeline.close();
       await orm.close();
       // An ORM that was never asked itself leaves the pool open, and so the process running.
-      if (!pool.ending) await pool.end();
+      for (const open of [pool, ...replicaPools]) if (!open.ending) await open.end();
     },
   };
 }

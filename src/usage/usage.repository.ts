@@ -53,7 +53,7 @@ export function createUsageRepository(postgres: Postgres): UsageRepository {
       values.push(limit);
       if (userId !== undefined) values.push(userId);
       if (after !== undefined) values.push(...after);
-      const rows = await postgres.query<string[]>(statement, values);
+      const rows = await postgres.read<string[]>(statement, values);
       return rows.map((row) => toTotal(row, groupBy.length));
     },
     async addToSums(limit) {
