@@ -28,6 +28,7 @@ import { deploymentsSetting } from "./providers/deployment-setting.ts";
 import { callKey } from "./rpc/call.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
+import { budgetSettings } from "./usage/budget-settings.ts";
 import { exportUsage } from "./usage/personal-data.repository.ts";
 import type { Counters } from "./telemetry/counters.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -61,6 +62,7 @@ export const settingDefinitions = [
   ...anomalySettings,
   ...retentionSettings,
   deploymentsSetting,
+  ...budgetSettings,
 ] as const;
 
 /** Composes it; nothing runs before `start`. */
@@ -151,6 +153,7 @@ export function createAccess(parts: AccessParts) {
   return {
     audit,
     settings,
+    changes,
     limits,
     /** Behind the outermost interceptor and before validation. The first is the outermost. */
     interceptors: [audit.interceptor, identity.interceptor, limitInterceptor],

@@ -130,7 +130,6 @@ async function assemble(
     redis,
   );
   const conversations = createConversations(postgres, vault, logger);
-  const usage = createUsage({ postgres, logger });
   requirePolicies(services, allPermissions);
   const measuring = createMeasuring(config, redis);
   const { counters } = measuring;
@@ -152,13 +151,16 @@ async function assemble(
     ],
     logger,
   });
+  const { audit, settings, changes } = access;
+  const usage = createUsage({ postgres, audit, settings, changes, logger });
   const chat = createChat({
     postgres,
     redis,
     models,
     vault,
     limits: access.limits,
-    settings: access.settings,
+    budgets: usage.budgets,
+    settings,
     counters,
     runLeaseMs: config.runLeaseMs,
     logger,
@@ -231,7 +233,7 @@ async function assemble(
       await warnOfPendingMigrations();
       await access.start();
       if (config.production) void warnOfRights();
-      usage.start();
+      await usage.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;

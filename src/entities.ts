@@ -17,6 +17,7 @@ import { SigningKeyEntity } from "./identity/signing-key.entity.ts";
 import { UserEntity } from "./identity/user.entity.ts";
 import { LeaseEntity } from "./postgres/lease.entity.ts";
 import { SettingEntity } from "./settings/setting.entity.ts";
+import { BudgetEntity, BudgetReservationEntity } from "./usage/budget.entity.ts";
 import { UsageEntity, UsagePendingEntity, UsageSumEntity } from "./usage/usage.entity.ts";
 
 /** Everything that has a table. */
@@ -37,6 +38,8 @@ export const entities = [
   UsageEntity,
   UsagePendingEntity,
   UsageSumEntity,
+  BudgetEntity,
+  BudgetReservationEntity,
   SettingEntity,
   LeaseEntity,
   AuditEventEntity,

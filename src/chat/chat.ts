@@ -9,6 +9,7 @@ import type { Counters } from "../telemetry/counters.ts";
 import type { Vault } from "../conversations/vault.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { Budgets } from "../usage/budgets.ts";
 import { createAdmission } from "./admission.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { createMemoryAnswerCache, createRedisAnswerCache } from "./answer-cache.store.ts";
@@ -47,6 +48,7 @@ export interface ChatParts {
   redis: Redis | undefined;
   models: Models;
   limits: Limits;
+  budgets: Budgets;
   /** How what is said is kept. */
   vault: Vault;
   settings: Settings;
@@ -59,7 +61,7 @@ export interface ChatParts {
 }
 
 export function createChat(parts: ChatParts): Chat {
-  const { postgres, redis, models, limits, vault, settings, logger } = parts;
+  const { postgres, redis, models, limits, budgets, vault, settings, logger } = parts;
   const repository = createTurnRepository(postgres, vault);
   const runRepository = createRunRepository(postgres, vault);
   const log = redis && createRunLog(redis, vault);
@@ -94,7 +96,17 @@ export function createChat(parts: ChatParts): Chat {
     }),
     counters: parts.counters,
   });
-  const turn = createTurn({ admit, finder, models, repository, settler, runs, lookUp, generate });
+  const turn = createTurn({
+    admit,
+    finder,
+    models,
+    repository,
+    settler,
+    budgets,
+    runs,
+    lookUp,
+    generate,
+  });
   const sweeper = createSweeper({
     runs,
     runRepository,

@@ -6,10 +6,11 @@ import type { Answerer, AnswerSink } from "../providers/model-answer.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelRequest, TokenUsage } from "../providers/provider.ts";
 import { estimateContentTokens, estimateRequestTokens } from "../providers/tokens.ts";
+import type { Reservation } from "../usage/reservation.ts";
 import { createAnswer } from "./answer.ts";
 import type { CacheEntry } from "./answer-cache.ts";
 import { createAnswerAccount } from "./answer-account.ts";
-import type { LiveRun, StopReason } from "./run.ts";
+import type { LiveRun } from "./run.ts";
 import type { RunMetrics } from "./run-metrics.ts";
 import type { Settler } from "./settle.ts";
 import { tellAgain } from "./stored-answer.ts";
@@ -28,6 +29,14 @@ export interface GenerationInput {
   opened: OpenedTurn;
   modelRequest: ModelRequest;
   cache: CacheEntry;
+  /** What the run may spend; undefined when no budget limits it. */
+  reservation: Reservation | undefined;
+}
+
+/** How a generation broke off. */
+interface Failure {
+  status: "failed" | "cancelled" | "interrupted";
+  error: DomainError;
 }
 
 /** Fills a run: asks the model, stores what it said, and tells the run's followers. Never rejects. */
@@ -50,7 +59,7 @@ const wholeReasons: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 export function createGenerate(parts: GenerationParts): Generate {
   const { models, settler, onFailure, onAttempt, metrics } = parts;
   return async function generate(run, input) {
-    const { choice, modelRequest, cache } = input;
+    const { choice, modelRequest, cache, reservation } = input;
     const startedAt = performance.now();
     let firstContentAt = 0;
     const userMessage = storedQuestion(input);
@@ -63,22 +72,34 @@ export function createGenerate(parts: GenerationParts): Generate {
 
     const answer = createAnswer();
     const account = createAnswerAccount(choice);
+    let stored: StoredMessage | undefined;
+    let isOverBudget = false;
     const sink: Required<AnswerSink> = {
       delta(delta) {
+        // What was paid before is free.
+        if (reservation && !stored && (isOverBudget ||= !reservation.take(delta))) {
+          run.stop("budget");
+          return;
+        }
         if (firstContentAt === 0) firstContentAt = performance.now();
         answer.add(delta);
         run.emit(delta);
       },
       usage: account.usage,
-      asked: account.asked,
-      spent: account.spent,
+      asked(answerer) {
+        account.asked(answerer);
+        reservation?.asked(answerer);
+      },
+      spent(answerer, usage, isEstimate) {
+        account.spent(answerer, usage, isEstimate);
+        reservation?.spent(answerer, usage);
+      },
       attempted(answerer, error) {
         account.attempted(answerer, error);
         onAttempt(answerer, error, run.runId);
       },
     };
-    let stored: StoredMessage | undefined;
-    let failure: { status: "failed" | StopReason; error: DomainError } | undefined;
+    let failure: Failure | undefined;
     let finishReason: TurnSettlement["finishReason"];
     try {
       stored = await cache.answer(run.signal);
@@ -86,21 +107,28 @@ export function createGenerate(parts: GenerationParts): Generate {
         ? tellAgain(stored, choice, sink)
         : await models.answer(choice, modelRequest, sink, run.signal);
       if (result.usage) account.usage(result.usage);
-      finishReason = result.finishReason;
+      const wasCut = isOverBudget || (reservation?.isCut && result.finishReason === "length");
+      finishReason = wasCut ? "budget" : result.finishReason;
     } catch (error) {
-      failure = explain(run, error);
-      onFailure(failure.error, run.runId);
-      finishReason = failure.status === "cancelled" ? "cancelled" : "error";
+      if (isOverBudget && run.signal.reason === "budget") {
+        finishReason = "budget";
+      } else {
+        failure = explain(run, error);
+        onFailure(failure.error, run.runId);
+        finishReason = failure.status === "cancelled" ? "cancelled" : "error";
+      }
     }
 
     const endedAt = performance.now();
     const produced = answer.content();
-    const content = failure ? answer.partialContent() : produced;
+    const isWhole = !failure && !isOverBudget;
+    const content = isWhole ? produced : answer.partialContent();
     const tokens = estimateContentTokens(content);
     const wasAsked =
       produced.length > 0 || (account.attempts > 0 && mayHaveBeenBilled(failure?.error));
     const settlement: TurnSettlement = {
-      ...account.bill(!failure, () => estimatedUsage(modelRequest, produced, wasAsked)),
+      ...account.bill(isWhole, () => estimatedUsage(input, produced, wasAsked)),
+      isReserved: reservation !== undefined,
       runId: input.runId,
       conversationId: input.opened.conversationId,
       userId: input.caller.userId,
@@ -144,10 +172,7 @@ export function createGenerate(parts: GenerationParts): Generate {
 }
 
 /** Why a generation broke off: somebody stopped the run, or the provider failed. */
-function explain(
-  run: LiveRun,
-  error: unknown,
-): { status: "failed" | StopReason; error: DomainError } {
+function explain(run: LiveRun, error: unknown): Failure {
   if (run.signal.aborted) {
     return run.signal.reason === "cancelled"
       ? {
@@ -180,15 +205,17 @@ function mayHaveBeenBilled(error: DomainError | undefined): boolean {
 
 /** Some compatible servers never say what was used, and a provider that broke off had no time to. */
 function estimatedUsage(
-  request: ModelRequest,
+  { modelRequest, reservation }: GenerationInput,
   produced: readonly ContentPart[],
   wasAsked: boolean,
 ): TokenUsage {
   return {
-    inputTokens: wasAsked ? estimateRequestTokens(request) : 0,
+    inputTokens: wasAsked ? estimateRequestTokens(modelRequest) : 0,
     cachedInputTokens: 0,
     cacheWriteTokens: 0,
-    outputTokens: produced.length > 0 ? estimateContentTokens(produced) : 0,
+    // As counted against the budget, if there is one: so it never costs more than was reserved.
+    outputTokens:
+      reservation?.outputTokens ?? (produced.length > 0 ? estimateContentTokens(produced) : 0),
     reasoningTokens: 0,
   };
 }

@@ -36,6 +36,8 @@ export interface AbandonedRun {
   model: string;
   /** Estimated tokens of the branch up to and with the question. */
   branchTokens: number;
+  /** What it has reserved of its budgets, in millionths of a US dollar; undefined: nothing. */
+  reservedMicros: number | undefined;
 }
 
 type AbandonedRow = [
@@ -48,6 +50,7 @@ type AbandonedRow = [
   sequence: number,
   model: string,
   branchTokens: number | null,
+  reservedMicros: number | null,
 ];
 
 /** Runs as they are found again. */
@@ -144,7 +147,8 @@ export const abandoned: Statement = {
     select json_build_array(
       abandoned.id, abandoned.user_id, abandoned.api_key_id, abandoned.conversation_id,
       abandoned.user_message_id, abandoned.assistant_message_id, abandoned.sequence,
-      abandoned.model, (select max(total) from branch where run_id = abandoned.id))::text
+      abandoned.model, (select max(total) from branch where run_id = abandoned.id),
+      (select micros from budget_reservations where run_id = abandoned.id))::text
     from abandoned`,
 };
 
@@ -206,5 +210,6 @@ function toAbandonedRun(row: AbandonedRow): AbandonedRun {
     sequence: row[6],
     model: row[7],
     branchTokens: row[8] ?? 0,
+    reservedMicros: row[9] ?? undefined,
   };
 }

@@ -17,7 +17,7 @@ export type RunEvent =
     };
 
 /** Why a run's signal aborts. */
-export type StopReason = "cancelled" | "interrupted";
+export type StopReason = "cancelled" | "interrupted" | "budget";
 
 /**
  * One generation while this process makes it. Its events stay in memory in

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { DomainError } from "../errors.ts";
+import { createTurnstile } from "../usage/turnstile.ts";
 import type { TurnRepository, TurnSettlement } from "./turn.repository.ts";
 
 /** How long an answer waits in memory for a database that is away, milliseconds. */
@@ -7,6 +8,9 @@ const patienceMs = 60_000;
 const longestPauseMs = 2_000;
 /** How many answers may wait; more are given up at once. Large answers are some 10 KB. */
 const mostWaiting = 5_000;
+
+/** How many openings are taken back at once: a crowd of refused turns leaves connections to others. */
+const discardsAtOnce = 3;
 
 /** When the answer was stored, or why it was not. */
 export interface Settled {
@@ -31,6 +35,7 @@ export interface Settler {
 
 export function createSettler(repository: TurnRepository): Settler {
   let waiting = 0;
+  const discards = createTurnstile(discardsAtOnce);
 
   async function again<Result>(attempt: () => Promise<Result>, failure: unknown): Promise<Result> {
     const deadline = Date.now() + patienceMs;
@@ -68,7 +73,7 @@ export function createSettler(repository: TurnRepository): Settler {
       }
     },
     async discard(runId) {
-      const attempt = () => repository.discard(runId);
+      const attempt = () => discards.pass(runId, () => repository.discard(runId));
       // What nobody could take back for a minute ends as a run whose process died.
       await attempt().catch((error: unknown) => void again(attempt, error).catch(() => undefined));
     },

@@ -2,7 +2,7 @@ import type { Limits } from "../limits/limits.ts";
 import type { Models } from "../providers/models.ts";
 import { estimateContentTokens } from "../providers/tokens.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { costMicros } from "../usage/cost.ts";
+import { affordableUsage, costMicros } from "../usage/cost.ts";
 import { createAnswer } from "./answer.ts";
 import type { RunLog } from "./run-log.store.ts";
 import type { AbandonedRun, RunRepository } from "./run.repository.ts";
@@ -74,13 +74,15 @@ async function settleAbandoned(run: AbandonedRun, parts: SweeperParts): Promise<
   const tokens = estimateContentTokens(content);
   const choice = parts.models.find(run.model);
   // What the provider counted died with the process: the tokens are estimated.
-  const usage = {
+  const estimate = {
     inputTokens: run.branchTokens,
     cachedInputTokens: 0,
     cacheWriteTokens: 0,
     outputTokens: tokens,
     reasoningTokens: 0,
   };
+  // The whole branch is more than its provider was sent; of a budget it was sent what was reserved.
+  const usage = affordableUsage(choice?.price, estimate, run.reservedMicros);
   const settlement: TurnSettlement = {
     ...run,
     sequence: run.sequence + 1,
@@ -93,6 +95,7 @@ async function settleAbandoned(run: AbandonedRun, parts: SweeperParts): Promise<
     costMicros: costMicros(choice?.price, usage),
     priceVersion: choice?.priceVersion ?? "unknown",
     estimated: true,
+    isReserved: true,
     errorReason: "RUN_INTERRUPTED",
     errorMessage: "the process that served the run died",
   };

@@ -5,7 +5,7 @@ import type { Postgres } from "../postgres/postgres.ts";
 import { plainVault, type Vault } from "../conversations/vault.ts";
 import type { ContentPart } from "../providers/content.ts";
 import type { FinishReason, TokenUsage } from "../providers/provider.ts";
-import { openExisting, openNew, runState, settle } from "./turn.statements.ts";
+import { openExisting, openNew, runState, settle, settleReserved } from "./turn.statements.ts";
 
 /** A message as the context of a turn needs it. */
 export interface HistoryMessage {
@@ -79,7 +79,7 @@ export interface TurnSettlement {
   status: TurnStatus;
   content: readonly ContentPart[];
   tokens: number;
-  finishReason: FinishReason | "cancelled" | "error";
+  finishReason: FinishReason | "budget" | "cancelled" | "error";
   model: string;
   provider: string;
   usage: TokenUsage;
@@ -89,6 +89,8 @@ export interface TurnSettlement {
   priceVersion: string;
   /** Whether any of the tokens are Tribe's estimate. */
   estimated: boolean;
+  /** Whether it may have a budget reservation, which then ends too. */
+  isReserved: boolean;
   errorReason: string | undefined;
   errorMessage: string | undefined;
 }
@@ -156,7 +158,8 @@ export function createTurnRepository(
       }
     },
     async settle(settlement) {
-      const [row] = await postgres.run(settle, settlementValues(settlement, vault));
+      const statement = settlement.isReserved ? settleReserved : settle;
+      const [row] = await postgres.run(statement, settlementValues(settlement, vault));
       if (row?.[1] === "t") await assertSettledAlike(postgres, settlement);
       return new Date(Number(row?.[0]));
     },
@@ -265,6 +268,7 @@ function settlementValues(settlement: TurnSettlement, vault: Vault): unknown[] {
 function discard(postgres: Postgres, runId: string): Promise<void> {
   return postgres.work((em) =>
     em.transactional(async (em) => {
+      await em.execute("delete from budget_reservations where run_id = ?", [runId]);
       // The lock, and the new snapshot of the next statement, keep out whoever is
       // about to continue from this very question.
       await em.execute(

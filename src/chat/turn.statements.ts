@@ -102,14 +102,24 @@ export const openExisting: Statement = {
         and not exists (select from named) then 'parent' else 'conversation' end)`,
 };
 
+/** Ends a run without a reservation: see `settleStatement`. */
+export const settle: Statement = settleStatement("turn_settle", "");
+
+/** Ends a run, and its budget reservation if it has one. */
+export const settleReserved: Statement = settleStatement(
+  "turn_settle_reserved",
+  ", released as (delete from budget_reservations where run_id = $1)",
+);
+
 /**
  * $1-$20 as `settlementValues` makes them. Whoever ends the run bills it; when the
  * conversation is gone, and the run with it, the ledger's own key sees to that.
  * Gives the time in milliseconds since 1970, and whether the run had ended before.
  */
-export const settle: Statement = {
-  name: "turn_settle",
-  text: `
+function settleStatement(name: string, release: string): Statement {
+  return {
+    name,
+    text: `
     with conversation as materialized (
       select id from conversations where id = $2 for no key update
     ), ended as (
@@ -152,7 +162,7 @@ export const settle: Statement = {
       returning run_id
     ), summed as (
       insert into usage_pending (run_id) select run_id from ledger
-    )
+    )${release}
     select
       (extract(epoch from coalesce(
         (select end_time from ended),
@@ -160,7 +170,8 @@ export const settle: Statement = {
         clock_timestamp()
       )) * 1000)::bigint::text,
       exists (select from conversation) and not exists (select from ended)`,
-};
+  };
+}
 
 /** How a run stands. $1: the run. */
 export const runState: Statement = {

@@ -5,6 +5,8 @@ import type { ContentPart } from "../providers/content.ts";
 import type { ModelChoice, Models } from "../providers/models.ts";
 import type { ModelMessage, ModelRequest } from "../providers/provider.ts";
 import { estimateContentTokens } from "../providers/tokens.ts";
+import type { Budgets } from "../usage/budgets.ts";
+import type { Reservation } from "../usage/reservation.ts";
 import type { Admit } from "./admission.ts";
 import type { LookUp } from "./answer-cache.ts";
 import { buildContext, historyTokens, windowLimits } from "./context-window.ts";
@@ -24,6 +26,7 @@ export interface TurnParts {
   models: Models;
   repository: TurnRepository;
   settler: Settler;
+  budgets: Budgets;
   runs: Runs;
   lookUp: LookUp;
   generate: Generate;
@@ -45,7 +48,7 @@ export type Turn = (
  * by run id. A turn that rejects has stored nothing.
  */
 export function createTurn(parts: TurnParts): Turn {
-  const { admit, finder, models, repository, settler, runs, lookUp, generate } = parts;
+  const { admit, finder, models, repository, settler, budgets, runs, lookUp, generate } = parts;
 
   return async function turn(request, caller, addHeaders) {
     const ids = {
@@ -118,13 +121,13 @@ export function createTurn(parts: TurnParts): Turn {
       if (opened.refused === "idempotency_key_taken") opened = await repository.open(opening);
     }
     if ("refused" in opened) throw refusal(opened, request);
-    const modelRequest = await withContext(opened);
+    const { complete, ...prepared } = await prepare(opened);
     const { runId } = ids;
     const { bypassCache: bypass } = request;
-    const cache = await lookUp({ runId, caller, choice, request: modelRequest, bypass });
+    const cache = await lookUp({ runId, caller, choice, request: complete, bypass });
     addHeaders({ "x-tribe-cache": cache.status });
     return runs.start(runId, caller.userId, (run) =>
-      generate(run, { ...ids, caller, request, choice, question, opened, modelRequest, cache }),
+      generate(run, { ...ids, ...prepared, caller, request, choice, question, opened, cache }),
     );
 
     /** Refuses what the request alone shows to be impossible, before anything is stored. */
@@ -133,29 +136,50 @@ export function createTurn(parts: TurnParts): Turn {
       if (request.conversationId === undefined) buildContext([], { ...question, depth: 1 }, limits);
       const messages: ModelMessage[] = [{ role: "user", content: question.content }];
       models.check(choice, { ...request.parameters, model: choice.upstreamModel, messages });
+      budgets.check(caller, choice);
     }
 
-    /** The request as the provider gets it. What only the stored branch shows to be impossible is taken back. */
-    async function withContext({
-      system: stored,
-      history,
-      depth,
-    }: OpenedTurn): Promise<ModelRequest> {
+    /** The request as the provider gets it, paid for. What is impossible, or too dear, is taken back. */
+    async function prepare(opened: OpenedTurn): Promise<PreparedRequest> {
       try {
-        const system = request.parameters.system ?? stored;
-        const parameters =
-          system === undefined ? request.parameters : { ...request.parameters, system };
-        const limits = windowLimits(choice, parameters);
-        const messages = buildContext(history, { ...question, depth }, limits);
-        const complete = { ...parameters, model: choice.upstreamModel, messages };
-        if (history.length > 0) models.check(choice, complete);
-        return complete;
+        const complete = withContext(opened);
+        if (!budgets.mayLimit(caller)) {
+          return { complete, modelRequest: complete, reservation: undefined };
+        }
+        const { answerTokens } = limits;
+        const wish = { runId: ids.runId, caller, choice, request: complete, answerTokens };
+        const reservation = await budgets.reserve(wish);
+        const modelRequest = reservation
+          ? { ...complete, maxOutputTokens: reservation.maxOutputTokens }
+          : complete;
+        return { complete, modelRequest, reservation };
       } catch (error) {
         await settler.discard(ids.runId);
         throw error;
       }
     }
+
+    function withContext({ system: stored, history, depth }: OpenedTurn): ModelRequest {
+      const system = request.parameters.system ?? stored;
+      const parameters =
+        system === undefined ? request.parameters : { ...request.parameters, system };
+      const limits = windowLimits(choice, parameters);
+      const messages = buildContext(history, { ...question, depth }, limits);
+      const complete = { ...parameters, model: choice.upstreamModel, messages };
+      if (history.length > 0) models.check(choice, complete);
+      return complete;
+    }
   }
+}
+
+/** A request that may be sent. */
+interface PreparedRequest {
+  /** As the caller wants it. */
+  complete: ModelRequest;
+  /** As its budgets pay it. */
+  modelRequest: ModelRequest;
+  /** Undefined: no budget limits it. */
+  reservation: Reservation | undefined;
 }
 
 interface TurnIds {

@@ -14,6 +14,7 @@ export const finishReasons = [
   "length",
   "tool_calls",
   "content_filter",
+  "budget",
   "cancelled",
   "error",
 ] as const;

@@ -27,6 +27,7 @@ const finishReasons = {
   length: FinishReason.LENGTH,
   tool_calls: FinishReason.TOOL_CALLS,
   content_filter: FinishReason.CONTENT_FILTER,
+  budget: FinishReason.BUDGET,
   cancelled: FinishReason.CANCELLED,
   error: FinishReason.ERROR,
 };

@@ -25,7 +25,7 @@ export interface StoredAnswer {
   runId: string | undefined;
   model: string;
   provider: string;
-  finishReason: FinishReason | "cancelled" | "error" | undefined;
+  finishReason: FinishReason | "budget" | "cancelled" | "error" | undefined;
   usage: TokenUsage | undefined;
   /** Millionths of a US dollar; undefined when the price is not known. */
   costMicros: bigint | undefined;

@@ -31,3 +31,45 @@ export function costMicros(price: Price | undefined, usage: TokenUsage): bigint 
     BigInt(outputTokens) * rates.outputMicros;
   return (sum + PRICED_TOKENS / 2n) / PRICED_TOKENS;
 }
+
+/**
+ * The estimated usage with fewer input tokens, and then fewer output tokens, where it would cost
+ * more than `micros`; undefined: whatever it costs.
+ */
+export function affordableUsage(
+  price: Price | undefined,
+  usage: TokenUsage,
+  micros: number | undefined,
+): TokenUsage {
+  const most = micros === undefined ? undefined : BigInt(micros);
+  const costs = (tokens: TokenUsage) => costMicros(price, tokens) ?? 0n;
+  if (most === undefined || costs(usage) <= most) return usage;
+  const withoutInput = { ...usage, inputTokens: 0 };
+  return costs(withoutInput) <= most
+    ? {
+        ...usage,
+        inputTokens: largest(
+          usage.inputTokens,
+          (inputTokens) => costs({ ...usage, inputTokens }) <= most,
+        ),
+      }
+    : {
+        ...withoutInput,
+        outputTokens: largest(
+          usage.outputTokens,
+          (outputTokens) => costs({ ...withoutInput, outputTokens }) <= most,
+        ),
+      };
+}
+
+/** The largest whole number up to `limit` for which it holds, if it holds for 0 and for all below one for which it does. */
+function largest(limit: number, holds: (value: number) => boolean): number {
+  let low = 0;
+  let high = limit;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (holds(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

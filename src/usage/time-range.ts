@@ -42,3 +42,9 @@ export function startOfDay(time: number): number {
 export function startOfNextDay(time: number): number {
   return startOfDay(time) + dayMs;
 }
+
+/** The first moment of the month of a time, UTC. */
+export function startOfMonth(time: number): number {
+  const date = new Date(time);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+}

@@ -1,5 +1,15 @@
+import type { Audit } from "../audit/audit.ts";
+import type { Changes } from "../changes.ts";
+import { createDuty } from "../duty.ts";
+import { createApiKeyRepository } from "../identity/api-key.repository.ts";
+import { createUserRepository } from "../identity/user.repository.ts";
 import type { Postgres } from "../postgres/postgres.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createBudgetRepository } from "./budget.repository.ts";
+import { createBudgetService } from "./budget.rpc.ts";
+import { createBudgets } from "./budgets.ts";
+import { createKnownBudgets } from "./known-budgets.ts";
 import { createSumming } from "./summing.ts";
 import { createUsageRepository } from "./usage.repository.ts";
 import { createUsageService } from "./usage.rpc.ts";
@@ -7,22 +17,55 @@ import { createUsageService } from "./usage.rpc.ts";
 /** What it is made of. */
 export interface UsageParts {
   postgres: Postgres;
+  audit: Audit;
+  settings: Settings;
+  changes: Changes;
   logger: Logger;
 }
 
 /** How many rows of the ledger are added to its sums in one transaction. */
 const batchSize = 5000;
+/** Between two looks for reservations that nobody will end. */
+const orphanCheckMs = 600_000;
 
-/** What was used and what it cost. */
-export function createUsage({ postgres, logger }: UsageParts) {
+/** What was used, what it cost, and what may still be spent. */
+export function createUsage({ postgres, audit, settings, changes, logger }: UsageParts) {
   const repository = createUsageRepository(postgres);
   const summing = createSumming({
     addSome: async () => (await repository.addToSums(batchSize)) === batchSize,
     logger,
   });
+  const budgetRepository = createBudgetRepository(postgres, audit);
+  const known = createKnownBudgets({ repository: budgetRepository, changes, logger });
+  const budgets = createBudgets({ repository: budgetRepository, known, settings });
+  const orphans = createDuty({
+    name: "budget-orphans",
+    everyMs: orphanCheckMs,
+    work: budgetRepository.releaseOrphans,
+    postgres,
+    logger,
+  });
+  const users = createUserRepository(postgres, audit);
+  const apiKeys = createApiKeyRepository(postgres, audit);
+  const budgetService = createBudgetService({
+    repository: budgetRepository,
+    known,
+    defaults: budgets.defaults,
+    isUser: async (userId) => (await users.find(userId)) !== undefined,
+    ownerOf: async (apiKeyId) => (await apiKeys.find(apiKeyId))?.userId,
+  });
+
   return {
-    service: createUsageService(repository),
-    start: summing.start,
-    close: summing.close,
+    /** What keeps turns within their budgets. */
+    budgets,
+    service: { ...createUsageService(repository), ...budgetService },
+    async start(): Promise<void> {
+      await known.start();
+      summing.start();
+      orphans.start();
+    },
+    async close(): Promise<void> {
+      await Promise.all([summing.close(), orphans.close()]);
+    },
   };
 }

@@ -55,6 +55,7 @@ export function settlement(
     costMicros: 1234n,
     priceVersion: "2026-01",
     estimated: false,
+    isReserved: false,
     errorReason: undefined,
     errorMessage: undefined,
     ...changes,

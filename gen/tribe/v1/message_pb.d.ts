@@ -519,6 +519,13 @@ export enum FinishReason {
    * @generated from enum value: FINISH_REASON_ERROR = 6;
    */
   ERROR = 6,
+
+  /**
+   * The answer was cut where the budget ended; what had arrived is kept and billed.
+   *
+   * @generated from enum value: FINISH_REASON_BUDGET = 7;
+   */
+  BUDGET = 7,
 }
 
 /**

@@ -214,11 +214,18 @@ export declare const BudgetSchema: GenMessage<Budget>;
  */
 export declare type GetBudgetRequest = Message<"tribe.v1.GetBudgetRequest"> & {
   /**
-   * The user.
+   * The user; with `api_key_id` the key's user, if given.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
+
+  /**
+   * The API key.
+   *
+   * @generated from field: string api_key_id = 2;
+   */
+  apiKeyId: string;
 };
 
 /**
@@ -253,6 +260,21 @@ export declare type GetBudgetResponse = Message<"tribe.v1.GetBudgetResponse"> & 
    * @generated from field: int64 spent_this_month_micros = 3;
    */
   spentThisMonthMicros: bigint;
+
+  /**
+   * Of both, what is reserved for runs that are under way.
+   *
+   * @generated from field: int64 reserved_micros = 4;
+   */
+  reservedMicros: bigint;
+
+  /**
+   * Whether the limits are those of the settings `defaultUserBudget` or `defaultApiKeyBudget`,
+   * since none were set here.
+   *
+   * @generated from field: bool default = 5;
+   */
+  default: boolean;
 };
 
 /**
@@ -268,18 +290,25 @@ export declare const GetBudgetResponseSchema: GenMessage<GetBudgetResponse>;
  */
 export declare type SetBudgetRequest = Message<"tribe.v1.SetBudgetRequest"> & {
   /**
-   * The user.
+   * The user; with `api_key_id` the key's user, if given.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * The limits.
+   * The limits. None: nothing limits, not even the default.
    *
    * @generated from field: tribe.v1.Budget budget = 2;
    */
   budget?: Budget | undefined;
+
+  /**
+   * The API key.
+   *
+   * @generated from field: string api_key_id = 3;
+   */
+  apiKeyId: string;
 };
 
 /**
@@ -379,7 +408,8 @@ export declare const UsageService: GenService<{
     output: typeof GetUsageResponseSchema;
   },
   /**
-   * Gives a user's budget and what is left of it.
+   * Gives the budget of a user, of an API key (`api_key_id`) or of everybody (neither), and
+   * what is spent of it. Others' and everybody's need `usage:read_all`.
    *
    * @generated from rpc tribe.v1.UsageService.GetBudget
    */
@@ -389,7 +419,8 @@ export declare const UsageService: GenService<{
     output: typeof GetBudgetResponseSchema;
   },
   /**
-   * Sets a user's budget; it holds from the next call on.
+   * Sets the budget of a user, of an API key (`api_key_id`) or of everybody (neither); it holds
+   * from the next call on.
    *
    * @generated from rpc tribe.v1.UsageService.SetBudget
    */

@@ -12,7 +12,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Answer } from "./answer.ts";
-import { tokensOf } from "./answer.ts";
+import { pieces, tokensOf } from "./answer.ts";
 import type { Reply, ReplyUsage } from "./reply.ts";
 import { sendEvents } from "./send-events.ts";
 import { WIRES } from "./wires.ts";
@@ -47,6 +47,8 @@ export interface ProviderServer {
 export interface ProviderServerOptions {
   /** What is answered when no script is queued. Default: twenty words. */
   reply?: Reply;
+  /** Whether answers end at the request's own limit, as those of true providers do. */
+  keepsLimits?: boolean;
   /** How many calls the journal keeps. Default: 1,000. */
   journalSize?: number;
   /** Default: any free one. */
@@ -91,6 +93,7 @@ export async function startProviderServer(
     });
     const reply = { ...(scripted.shift() ?? options.reply ?? PLAIN_REPLY) };
     if (!hasContent(reply)) reply.text = PLAIN_REPLY.text as string;
+    if (options.keepsLimits) cutAtLimit(reply, body);
     if (await send({ reply, model: reply.model ?? String(body["model"]), body }, wire, response)) {
       entry.billed = tokensOf({ reply, model: "", body });
     }
@@ -114,6 +117,14 @@ export async function startProviderServer(
       if (server.listening) await once(server, "close");
     },
   };
+}
+
+function cutAtLimit(reply: Reply, body: Readonly<Record<string, unknown>>) {
+  const limit = Number(body["max_completion_tokens"] ?? body["max_tokens"] ?? Infinity);
+  const whole = pieces(reply.text);
+  if (whole.length <= limit) return;
+  reply.text = whole.slice(0, limit);
+  reply.finishReason = "length";
 }
 
 /** Sends the reply. True when the whole answer was sent. */
