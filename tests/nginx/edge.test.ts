@@ -35,7 +35,10 @@ import { startRedis, type TestRedis } from "../support/redis.ts";
 const key = "administrator-behind-the-edge";
 const authorization = { authorization: `Bearer ${key}` };
 const json = { ...authorization, "content-type": "application/json" };
-const question = JSON.stringify({ content: [{ text: "Hello" }] });
+const question = JSON.stringify({
+  content: [{ text: "Hello" }],
+  cache: "CACHE_MODE_BYPASS",
+});
 
 let database: TestDatabase;
 let redis: TestRedis;
