@@ -141,13 +141,16 @@ function settleStatement(name: string, release: string): Statement {
         left join messages jump on jump.id = parent.jump_id
     ), head as (
       update conversations set
-        head_message_id = ended.assistant_message_id, version = version + 1,
-        update_time = ended.end_time
+        -- A run that broke off long ago must not take the head from what came after it.
+        head_message_id = case
+          when $3 <> 'interrupted'
+            or conversations.head_message_id is not distinct from question.parent_id
+          then ended.assistant_message_id else conversations.head_message_id end,
+        input_tokens = conversations.input_tokens + $11,
+        cached_input_tokens = conversations.cached_input_tokens + $12,
+        version = version + 1, update_time = ended.end_time
       from ended join messages question on question.id = ended.user_message_id
       where conversations.id = ended.conversation_id
-        -- A run that broke off long ago must not take the head from what came after it.
-        and ($3 <> 'interrupted'
-          or conversations.head_message_id is not distinct from question.parent_id)
     ), searched as (
       insert into search_queue (user_id, message_id)
       select $17::uuid, unnest(array[user_message_id, assistant_message_id]) from ended

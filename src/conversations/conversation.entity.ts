@@ -17,6 +17,10 @@ export const ConversationEntity = defineEntity({
     headMessageId: p.uuid().nullable(),
     /** The last sequence number given to a message. */
     lastSequence: p.bigint("number").default(0),
+    /** Of all its turns, as their providers counted. */
+    inputTokens: p.bigint("number").default(0),
+    /** Of those, how many came from a provider's cache. */
+    cachedInputTokens: p.bigint("number").default(0),
     /** Grows with every change: the etag. */
     version: p.bigint("number").default(1),
     createTime: p.datetime(3).defaultRaw("now()"),

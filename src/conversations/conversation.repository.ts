@@ -14,6 +14,10 @@ export interface StoredConversation {
   metadata: Readonly<Record<string, string>>;
   /** The message that the next turn continues from; undefined in an empty conversation. */
   headMessageId: string | undefined;
+  /** Of all its turns. */
+  inputTokens: number;
+  /** Of those, how many came from a provider's cache. */
+  cachedInputTokens: number;
   createTime: Date;
   updateTime: Date;
   /** Changes with every change. */
@@ -184,6 +188,8 @@ function toStoredConversation(row: Conversation, vault: Vault): StoredConversati
       row.system == null ? undefined : vault.fromText(row.system, "conversation/system", row.id),
     metadata: vault.fromJsonb(row.metadata, "conversation/metadata", row.id),
     headMessageId: row.headMessageId ?? undefined,
+    inputTokens: row.inputTokens,
+    cachedInputTokens: row.cachedInputTokens,
     createTime: row.createTime,
     updateTime: row.updateTime,
     etag: String(row.version),

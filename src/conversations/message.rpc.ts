@@ -44,6 +44,8 @@ export function toProtoConversation(stored: StoredConversation): Conversation {
     createTime: toProtoTimestamp(stored.createTime),
     updateTime: toProtoTimestamp(stored.updateTime),
     etag: stored.etag,
+    inputTokens: BigInt(stored.inputTokens),
+    cachedInputTokens: BigInt(stored.cachedInputTokens),
   };
 }
 

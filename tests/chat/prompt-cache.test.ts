@@ -63,3 +63,17 @@ it.each(["gpt-4.1-mini", "claude-sonnet-5-5"])(
     }
   },
 );
+
+it("a conversation says how much of what it sent its providers had cached", async () => {
+  provider.script(
+    { usage: { freshInputTokens: 100, cacheWriteTokens: 900, outputTokens: 10 } },
+    { usage: { freshInputTokens: 50, cachedInputTokens: 950, outputTokens: 10 } },
+  );
+  let conversationId = "";
+  for (const text of ["First", "Second"]) {
+    const content = [{ part: { case: "text" as const, value: text } }];
+    ({ conversationId } = await clients.chat.sendMessage({ conversationId, content }));
+  }
+  const { conversation } = await clients.conversations.getConversation({ conversationId });
+  expect(conversation).toMatchObject({ inputTokens: 2000n, cachedInputTokens: 950n });
+});

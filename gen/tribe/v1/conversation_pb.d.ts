@@ -76,6 +76,21 @@ export declare type Conversation = Message<"tribe.v1.Conversation"> & {
    * @generated from field: string etag = 8;
    */
   etag: string;
+
+  /**
+   * Tokens that its turns have sent to providers, as these counted them.
+   *
+   * @generated from field: int64 input_tokens = 9;
+   */
+  inputTokens: bigint;
+
+  /**
+   * How many of them came from a provider's cache, at a lower price: divided by
+   * `input_tokens`, how often the cache was hit.
+   *
+   * @generated from field: int64 cached_input_tokens = 10;
+   */
+  cachedInputTokens: bigint;
 };
 
 /**
