@@ -38,6 +38,7 @@ import { addJwksRoute } from "./server/jwks.ts";
 import { createServer, type ServerPorts } from "./server/server.ts";
 import { createMeasuring } from "./measuring.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { createTelemetry } from "./telemetry/telemetry.ts";
 import { readVersion } from "./version.ts";
 import { createUsage } from "./usage/usage.ts";
 
@@ -73,6 +74,9 @@ export async function createApp(
     throw error;
   }
 }
+
+/** How long a collector may take for what was not sent before the end. */
+const lastSpansMs = 3_000;
 
 /** All services, the ones that later work fills too. */
 const services = [
@@ -120,6 +124,7 @@ async function assemble(
     entities,
     warn: (message) => logger.warn(message),
   });
+  const telemetry = await createTelemetry(config.telemetry, version);
   const vault = createVault(config.content);
   await requireContentKeys(postgres, vault, logger);
   const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
@@ -208,6 +213,7 @@ async function assemble(
     routes,
     interceptors: [createOverloadInterceptor(overload), ...access.interceptors],
     logger,
+    trace: telemetry.trace,
     readiness: health.readiness,
     host: config.http.host,
     httpPort: config.http.port,
@@ -250,6 +256,7 @@ async function assemble(
       await redis?.close();
       await postgres.close();
       await models.close();
+      await telemetry.close(lastSpansMs);
       await embedded?.stop();
     },
   };

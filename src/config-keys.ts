@@ -222,9 +222,36 @@ export const configKeys = [
   },
   { name: "SENTRY_DSN", default: "none", meaning: "Sentry project that unknown errors go to." },
   {
+    name: "SENTRY_TRACES",
+    default: "off",
+    meaning: "`on` sends the recorded traces to Sentry, too.",
+  },
+  {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
     default: "none",
-    meaning: "OpenTelemetry collector that traces go to.",
+    meaning:
+      "OpenTelemetry collector that traces go to, by OTLP over HTTP; `/v1/traces` is added. OTEL_EXPORTER_OTLP_HEADERS is sent along.",
+  },
+  {
+    name: "OTEL_SERVICE_NAME",
+    default: "tribe",
+    meaning: "What this service is called in traces.",
+  },
+  {
+    name: "OTEL_TRACES_SAMPLER_ARG",
+    default: "0.01",
+    meaning:
+      "Part of the traces that begin here that is recorded, 0 to 1. A call that comes with a `traceparent` is recorded if that says so.",
+  },
+  {
+    name: "TRACE_CONTENT",
+    default: "off",
+    meaning: "`on` records in traces what people and models say.",
+  },
+  {
+    name: "TRACE_PROVIDERS",
+    default: "off",
+    meaning: "`on` sends `traceparent` to providers.",
   },
   {
     name: "LOG_LEVEL",

@@ -2,11 +2,13 @@ import { resolve } from "node:path";
 import { type IdentityConfig, readIdentityConfig } from "./config-identity.ts";
 import { createConfigReader, readSecret, type ConfigReader } from "./config-reader.ts";
 import type { Environment, NetworkAddress } from "./config-reader.ts";
+import { readTelemetryConfig, type TelemetryConfig } from "./config-telemetry.ts";
 import { readTlsTrust, type TlsTrust } from "./config-tls.ts";
 
 export { configKeys } from "./config-keys.ts";
 export type { IdentityConfig } from "./config-identity.ts";
 export type { Environment, NetworkAddress } from "./config-reader.ts";
+export type { TelemetryConfig } from "./config-telemetry.ts";
 export type { TlsTrust } from "./config-tls.ts";
 
 /** How a Redis server is spoken to, whatever finds its address. */
@@ -87,10 +89,7 @@ export interface Config {
   /** How what people and models say is kept. */
   readonly content: ContentConfig;
   readonly log: { readonly level: LogLevel };
-  readonly telemetry: {
-    readonly sentryDsn: string | undefined;
-    readonly otlpEndpoint: string | undefined;
-  };
+  readonly telemetry: TelemetryConfig;
   /** From where on calls are refused rather than taken on. */
   readonly overload: {
     /** Calls and runs under way, of each. */
@@ -152,10 +151,7 @@ export function readConfig(environment: Environment): Config {
     identity: readIdentityConfig(reader, production),
     content: readContentConfig(reader),
     log: { level: reader.choice("LOG_LEVEL", logLevels) ?? "info" },
-    telemetry: {
-      sentryDsn: reader.url("SENTRY_DSN", ["https", "http"]),
-      otlpEndpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT", ["https", "http"]),
-    },
+    telemetry: readTelemetryConfig(reader, nodeEnvironment ?? "development"),
     overload: {
       calls: reader.integer("MAX_CALLS", 1, 1_000_000) ?? 5_000,
       eventLoopDelayMs: reader.integer("MAX_EVENT_LOOP_DELAY", 10, 60_000) ?? 500,

@@ -27,6 +27,7 @@ import { createRuns } from "./runs.ts";
 import { createSettler } from "./settle.ts";
 import { createSweeper } from "./sweeper.ts";
 import { createTurn } from "./turn.ts";
+import { traceTurns } from "./turn-trace.ts";
 import { createTurnRepository } from "./turn.repository.ts";
 
 /** Everything that makes chat turns. */
@@ -105,7 +106,7 @@ export function createChat(parts: ChatParts): Chat {
     budgets,
     runs,
     lookUp,
-    generate,
+    generate: traceTurns(generate),
   });
   const sweeper = createSweeper({
     runs,

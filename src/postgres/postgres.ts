@@ -6,6 +6,7 @@ import { createOrm, type PostgresOptions, statementTimeoutOf } from "./orm.ts";
 import { createReplicaChoice, logPosition } from "./replica.ts";
 import { createPipeline, type Statement, type TextRow } from "./pipeline.ts";
 import { watchPresence } from "./presence.ts";
+import { currentSpan, inChild } from "../telemetry/span.ts";
 
 export type { Statement, TextRow } from "./pipeline.ts";
 
@@ -121,10 +122,11 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
   });
   const cancel = (processId: number) => pipeline.query(cancelBackend, [processId]);
 
-  /** Everything but the beat goes through here. */
-  function ask<Result>(start: () => Promise<Result>): Promise<Result> {
+  /** Everything but the beat goes through here. `what`: how traces call it, never a value. */
+  function ask<Result>(what: string, start: () => Promise<Result>): Promise<Result> {
     const refused = presence.refusal();
-    return refused === undefined ? start().catch(throwDatabaseFailure) : Promise.reject(refused);
+    if (refused !== undefined) return Promise.reject(refused);
+    return traced(what, () => start().catch(throwDatabaseFailure));
   }
 
   async function query(from: Pool, { name, text }: Statement, given: Asked): Promise<unknown[][]> {
@@ -153,7 +155,7 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       return picked;
     },
     async position() {
-      const [row] = await ask(() => pipeline.query(logPosition, []));
+      const [row] = await ask(logPosition.name, () => pipeline.query(logPosition, []));
       return row?.[0] ?? "";
     },
     warn: (message) => options.warn?.(message),
@@ -162,13 +164,13 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
 
   return {
     orm,
-    run: (statement, values) => ask(() => pipeline.query(statement, values)),
+    run: (statement, values) => ask(statement.name, () => pipeline.query(statement, values)),
     async query<Row extends unknown[]>(
       statement: Statement,
       values: unknown[],
       signal?: AbortSignal,
     ) {
-      return (await ask(() => query(pool, statement, { values, signal }))) as Row[];
+      return (await ask(statement.name, () => query(pool, statement, { values, signal }))) as Row[];
     },
     async read<Row extends unknown[]>(
       statement: Statement,
@@ -179,16 +181,17 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       const replica = hasReplicas ? await replicas.find() : undefined;
       if (replica !== undefined) {
         try {
-          return (await query(replica, statement, given)) as Row[];
+          const read = () => query(replica, statement, given);
+          return (await traced(statement.name, read)) as Row[];
         } catch (error) {
           signal?.throwIfAborted();
           // Lost, or in conflict with what it replays: the primary has the last word.
           replicas.rest(replica, error);
         }
       }
-      return (await ask(() => query(pool, statement, given))) as Row[];
+      return (await ask(statement.name, () => query(pool, statement, given))) as Row[];
     },
-    work: (unit) => ask(() => unit(orm.em.fork())),
+    work: (unit) => ask("unit of work", () => unit(orm.em.fork())),
     async ping(timeoutMs = 1000) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
@@ -218,4 +221,12 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       for (const open of [pool, ...replicaPools]) if (!open.ending) await open.end();
     },
   };
+}
+
+/** `what`: a statement's name or the like, never a value. */
+function traced<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  const span = currentSpan();
+  if (span === undefined) return work();
+  const attributes = { "db.system.name": "postgresql", "db.query.summary": what };
+  return inChild(span, `postgresql ${what}`, attributes, work);
 }

@@ -4,7 +4,8 @@
  * more those that may be well again; then the models that stand in for this one.
  * All that only until the first piece has been sent: after it a failure stands.
  */
-import { attempt, type FailedOutcome, type Outcome } from "./attempt.ts";
+import type { FailedOutcome, Outcome } from "./attempt.ts";
+import { tracedAttempt } from "./attempt-trace.ts";
 import { chooseDeployment } from "./choose-deployment.ts";
 import type { LiveDeployment } from "./deployment.ts";
 import { canTake } from "./fallbacks.ts";
@@ -127,7 +128,7 @@ export function createFailover({ policy, fallbacksOf }: FailoverParts): AnswerWi
       let outcomes: Outcome[];
       if (hedgeAfterMs === undefined) {
         sink.asked?.(deployment.answerer);
-        outcomes = [await attempt(deployment, request, sink, signal, timeouts)];
+        outcomes = [await tracedAttempt(deployment, request, sink, signal, timeouts)];
       } else {
         const chooseSecond = () =>
           chooseDeployment(

@@ -1,5 +1,6 @@
 /** Asks a second deployment too when the first is slow; whoever sends a piece first gives the answer. */
-import { attempt, type Outcome } from "./attempt.ts";
+import type { Outcome } from "./attempt.ts";
+import { tracedAttempt } from "./attempt-trace.ts";
 import type { LiveDeployment } from "./deployment.ts";
 import type { AnswerSink } from "./model-answer.ts";
 import type { ModelRequest, TokenUsage } from "./provider.ts";
@@ -52,7 +53,7 @@ export async function race(first: LiveDeployment, contest: Contest): Promise<Out
       outcome: Promise.resolve() as never,
     };
     contenders.push(contender);
-    contender.outcome = attempt(
+    contender.outcome = tracedAttempt(
       deployment,
       request,
       {

@@ -1,6 +1,7 @@
 import { ErrorReply } from "redis";
 import type { RedisAddress } from "../config.ts";
 import { unavailable } from "../errors.ts";
+import { currentSpan, inChild, type Span } from "../telemetry/span.ts";
 import { createConnection, reconnectDelayMs } from "./connection.ts";
 
 /** Redis, as the stores that are built on it see it. Its absence is UNAVAILABLE `REDIS_UNAVAILABLE`. */
@@ -125,15 +126,20 @@ export function createRedis(options: RedisOptions): Redis {
   }
 
   return {
-    command: <Reply>(key: string, args: string[]) =>
-      send(key, args, commandTimeoutMs) as Promise<Reply>,
+    command<Reply>(key: string, args: string[]) {
+      const span = currentSpan();
+      const work = () => send(key, args, commandTimeoutMs) as Promise<Reply>;
+      return span === undefined ? work() : traced(span, args, work);
+    },
     submit<Reply>(key: string, args: string[]) {
       traffic.sent += 1;
       if (state.isClosed || !connection.isReady()) {
         traffic.failed += 1;
         return Promise.reject(redisUnavailable());
       }
-      return connection.send(key, args) as Promise<Reply>;
+      const span = currentSpan();
+      if (span === undefined) return connection.send(key, args) as Promise<Reply>;
+      return traced(span, args, () => connection.send(key, args) as Promise<Reply>);
     },
     subscribe: (channel, onMessage) => void keepSubscribing(channel, onMessage),
     async publish(channel, message) {
@@ -154,6 +160,16 @@ export function createRedis(options: RedisOptions): Redis {
       clearTimeout(late);
     },
   };
+}
+
+/** Of a command only its name is told: keys name users, and values are what they say. */
+function traced<Reply>(
+  parent: Span,
+  [command = ""]: string[],
+  work: () => Promise<Reply>,
+): Promise<Reply> {
+  const attributes = { "db.system.name": "redis", "db.operation.name": command };
+  return inChild(parent, `redis ${command}`, attributes, work);
 }
 
 function redisUnavailable(cause?: unknown) {

@@ -5,6 +5,7 @@
  */
 import { createContextKey, type ContextValues } from "@connectrpc/connect";
 import { randomUUIDv7 } from "node:crypto";
+import type { CallTrace } from "./call-trace.ts";
 
 /** Facts that interceptors and handlers add to a call's log line. No content, no secret. */
 export interface CallFacts {
@@ -33,6 +34,8 @@ export interface Call {
   /** When it came, in milliseconds of the monotonic clock. */
   readonly startedAt: number;
   facts: CallFacts | undefined;
+  /** Of which trace it is; undefined for most. */
+  trace: CallTrace | undefined;
   /** Whether the interceptors have it: then they write its log line. */
   served: boolean;
   /** Whether its log line is written. */
@@ -56,6 +59,7 @@ export function createCall(
     address,
     startedAt: performance.now(),
     facts: undefined,
+    trace: undefined,
     served: false,
     logged: false,
   };

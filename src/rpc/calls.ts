@@ -12,6 +12,7 @@ import {
   type UnaryResponse,
 } from "@connectrpc/connect";
 import { type Call, callKey, createCall, type CallFacts } from "./call.ts";
+import type { CallTrace, TraceCall } from "./call-trace.ts";
 import { codeName, toConnectError } from "./errors.ts";
 
 /** One log line: what was called and how it ended. No content, no secret. */
@@ -23,6 +24,7 @@ export interface CallEntry extends CallFacts {
   code: string;
   durationMs: number;
   requestId: string;
+  traceId?: string;
   /** Messages of a response stream. */
   messages?: number;
   /** What the caller was told. */
@@ -34,6 +36,8 @@ export interface CallEntry extends CallFacts {
 export interface CallInterceptorOptions {
   /** Takes the log line of a call. Must not throw. */
   log(entry: CallEntry): void;
+  /** Finds the trace that a call belongs to. Default: calls belong to none. */
+  trace?: TraceCall | undefined;
 }
 
 /** The outermost interceptor and the calls that it sees. */
@@ -50,7 +54,7 @@ type Response = UnaryResponse | StreamResponse;
 type GiveUp = (reason: unknown) => void;
 
 /** Makes the interceptor that must come first in every chain. */
-export function createCallInterceptor({ log }: CallInterceptorOptions): CallInterceptor {
+export function createCallInterceptor({ log, trace }: CallInterceptorOptions): CallInterceptor {
   const active = new Set<GiveUp>();
 
   const interceptor: Interceptor = (next) =>
@@ -58,9 +62,11 @@ export function createCallInterceptor({ log }: CallInterceptorOptions): CallInte
       const call = callOf(request);
       call.served = true;
       const { signal } = request;
+      const span = trace && begin(trace, call, request);
       let response: Response;
       try {
-        response = await untilGivenUp(next(request), signal, active);
+        const pending = span === undefined ? next(request) : span.run(() => next(request));
+        response = await untilGivenUp(pending, signal, active);
       } catch (reason) {
         const error = toConnectError(reason, call.requestId, signal);
         logCall(log, call, rpcName(request), error);
@@ -74,6 +80,7 @@ export function createCallInterceptor({ log }: CallInterceptorOptions): CallInte
         signal,
         active,
         requestId: call.requestId,
+        span,
         onEnd: (error, messages) => logCall(log, call, rpcName(request), error, messages),
       });
       return { ...response, message };
@@ -85,6 +92,12 @@ export function createCallInterceptor({ log }: CallInterceptorOptions): CallInte
       for (const giveUp of active) giveUp(reason);
     },
   };
+}
+
+function begin(trace: TraceCall, call: Call, request: Request): CallTrace["span"] {
+  const { door, requestId } = call;
+  call.trace = trace({ rpc: rpcName(request), door, requestId, header: request.header });
+  return call.trace?.span;
 }
 
 /** Writes the log line of a call that ended before the interceptors saw it. */
@@ -114,11 +127,13 @@ function logCall(
     requestId: call.requestId,
     ...call.facts,
   };
+  if (call.trace !== undefined) entry.traceId = call.trace.traceId;
   if (messages !== undefined) entry.messages = messages;
   if (error) {
     entry.message = error.rawMessage;
     if (error.cause !== undefined) entry.cause = error.cause;
   }
+  call.trace?.span?.end(entry);
   log(entry);
 }
 
@@ -175,6 +190,8 @@ interface FollowOptions {
   signal: AbortSignal;
   active: Set<GiveUp>;
   requestId: string;
+  /** What the handler does between two messages is its work. */
+  span: CallTrace["span"];
   onEnd(error: ConnectError | undefined, messages: number): void;
 }
 
@@ -184,7 +201,7 @@ interface FollowOptions {
  * calls `return`.
  */
 function followStream<T>(messages: AsyncIterable<T>, options: FollowOptions): AsyncIterable<T> {
-  const { signal, active, requestId } = options;
+  const { signal, active, requestId, span } = options;
   const source = messages[Symbol.asyncIterator]();
   let count = 0;
   let ended: { error: ConnectError | undefined } | undefined;
@@ -220,7 +237,8 @@ function followStream<T>(messages: AsyncIterable<T>, options: FollowOptions): As
           return;
         }
         rejectWaiting = reject;
-        source.next().then(
+        const pending = span === undefined ? source.next() : span.run(() => source.next());
+        pending.then(
           (result) => {
             if (result.done) end();
             else count += 1;

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { DomainError } from "../errors.ts";
+import type { TraceCall } from "../rpc/call-trace.ts";
 import { type CallEntry, createCallInterceptor } from "../rpc/calls.ts";
 import { createClientAddress } from "../rpc/client-address.ts";
 import { createGrpcHealthRoutes } from "../rpc/grpc-health/grpc-health.ts";
@@ -29,6 +30,8 @@ export interface ServerParts {
    */
   interceptors?: Interceptor[];
   logger: Logger;
+  /** Finds the trace that a call belongs to. Default: calls belong to none. */
+  trace?: TraceCall;
   /** Whether traffic should come, for grpc.health.v1. */
   readiness: Readiness;
   host: string;
@@ -96,7 +99,7 @@ export function createServer(parts: ServerParts): Server {
     if (entry.userId !== undefined) parts.metrics?.noteUser(entry.userId);
     writeLine(entry);
   };
-  const calls = createCallInterceptor({ log });
+  const calls = createCallInterceptor({ log, trace: parts.trace });
   const validation = createValidationInterceptor(methods.map(({ input }) => input));
   const interceptors = [calls.interceptor, ...(parts.interceptors ?? []), validation];
   const services = [...new Set(methods.map(({ parent }) => parent))];

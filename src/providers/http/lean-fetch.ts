@@ -5,6 +5,7 @@
  * to the call's own `ByteReceiver`, as the socket delivers them.
  */
 import { Pool, type Dispatcher } from "undici";
+import { currentSpan } from "../../telemetry/span.ts";
 import type { ByteReceiver } from "./event-stream.ts";
 import { createHeaderView, type HeaderView } from "./header-view.ts";
 
@@ -125,12 +126,23 @@ function send(
       {
         path: url.slice(origin.length),
         method: (init.method ?? "POST") as Dispatcher.HttpMethod,
-        headers: init.headerList ?? init.headers ?? null,
+        headers: withTrace(init),
         body,
       },
       handler,
     );
   });
+}
+
+/** The headers, and the call's trace where the operator wants providers to know of it. */
+function withTrace({ headerList, headers }: LeanRequestInit) {
+  const given = headerList ?? headers ?? null;
+  const more = currentSpan()?.providerHeaders;
+  if (more === undefined) return given;
+  // The list is shared by all calls.
+  if (Array.isArray(given)) return [...given, ...more];
+  const pairs = given instanceof Headers ? [...given] : Object.entries(given ?? {});
+  return [...pairs.flat(), ...more];
 }
 
 interface ErrorBody {

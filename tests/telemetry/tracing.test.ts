@@ -1,0 +1,231 @@
+/** The traces of whole turns, through every door, as a collector gets them. */
+import { createClient, type Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { randomBytes } from "node:crypto";
+import { expect, onTestFinished, test } from "vitest";
+import { ChatService } from "../../gen/tribe/v1/chat_pb.js";
+import { startApp, type TestApp } from "../support/app.ts";
+import { startOtlpSink, type OtlpSink, type ReceivedSpan } from "../support/otlp-sink.ts";
+import {
+  startProviderServer,
+  type ProviderServer,
+} from "../support/provider-server/provider-server.ts";
+import type { Environment } from "../../src/config.ts";
+
+const secretQuestion = "the question that nobody may record";
+const secretAnswer = "the answer that nobody may record";
+const content = [{ part: { case: "text" as const, value: secretQuestion } }];
+
+interface Traced {
+  app: TestApp;
+  sink: OtlpSink;
+  provider: ProviderServer;
+  /** Ends the service, which sends all that it has. */
+  finish(): Promise<void>;
+}
+
+async function startTraced(environment: Environment = {}): Promise<Traced> {
+  const [sink, provider] = await Promise.all([
+    startOtlpSink(),
+    startProviderServer({ reply: { text: secretAnswer } }),
+  ]);
+  const app = await startApp({
+    OPENAI_API_KEY: "sk-test",
+    OPENAI_BASE_URL: provider.openaiUrl,
+    OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+    OTEL_TRACES_SAMPLER_ARG: "0",
+    ...environment,
+  });
+  let finished: Promise<void> | undefined;
+  const finish = () => (finished ??= app.close());
+  onTestFinished(async () => {
+    await finish();
+    await Promise.all([sink.close(), provider.close()]);
+  });
+  return { app, sink, provider, finish };
+}
+
+interface Ids {
+  traceId: string;
+  spanId: string;
+}
+
+/** A caller's trace. */
+function newTrace(): Ids {
+  return { traceId: randomBytes(16).toString("hex"), spanId: randomBytes(8).toString("hex") };
+}
+
+type Headers = Record<string, string>;
+type Door = (app: TestApp, headers: Headers) => Promise<unknown>;
+
+async function all(events: AsyncIterable<unknown>) {
+  const seen = [];
+  for await (const event of events) seen.push(event);
+  return seen;
+}
+function rpcDoors(makeTransport: (app: TestApp) => Transport): Door[] {
+  const clientOf = (app: TestApp) => createClient(ChatService, makeTransport(app));
+  return [
+    (app, headers) => clientOf(app).sendMessage({ content }, { headers }),
+    (app, headers) => all(clientOf(app).streamMessage({ content }, { headers })),
+  ];
+}
+async function rest(app: TestApp, path: string, accept: string, headers: Headers) {
+  const response = await fetch(`${app.baseUrl}${path}`, {
+    method: "POST",
+    headers: { ...headers, accept, "content-type": "application/json" },
+    body: JSON.stringify({ content: [{ text: secretQuestion }] }),
+  });
+  expect(response.status).toBe(200);
+  return response.text();
+}
+const [grpc, grpcStream] = rpcDoors(({ grpcAddress }) =>
+  createGrpcTransport({ baseUrl: `http://${grpcAddress}` }),
+) as [Door, Door];
+const [connect, connectStream] = rpcDoors(({ baseUrl }) =>
+  createConnectTransport({ baseUrl, httpVersion: "1.1" }),
+) as [Door, Door];
+const [web, webStream] = rpcDoors(({ baseUrl }) =>
+  createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+) as [Door, Door];
+const doors: Record<string, { door: string; method: string; call: Door }> = {
+  gRPC: { door: "grpc", method: "SendMessage", call: grpc },
+  "a gRPC stream": { door: "grpc", method: "StreamMessage", call: grpcStream },
+  Connect: { door: "connect", method: "SendMessage", call: connect },
+  "a Connect stream": { door: "connect", method: "StreamMessage", call: connectStream },
+  "gRPC-Web": { door: "grpc-web", method: "SendMessage", call: web },
+  "a gRPC-Web stream": { door: "grpc-web", method: "StreamMessage", call: webStream },
+  REST: {
+    door: "rest",
+    method: "SendMessage",
+    call: (app, headers) => rest(app, "/api/v1/chat", "application/json", headers),
+  },
+  "a REST stream": {
+    door: "rest",
+    method: "StreamMessage",
+    call: (app, headers) => rest(app, "/api/v1/chat:stream", "text/event-stream", headers),
+  },
+};
+
+const withKey = (app: TestApp, { traceId, spanId }: Ids, flags = "01") => ({
+  authorization: `Bearer ${app.key}`,
+  traceparent: `00-${traceId}-${spanId}-${flags}`,
+  tracestate: "vendor=7",
+});
+
+function only(spans: ReceivedSpan[], name: string): ReceivedSpan {
+  const found = spans.filter((span) => span.name === name);
+  expect(found.map((span) => span.name)).toEqual([name]);
+  return found[0]!;
+}
+
+test("a turn through every door is one trace, from the caller to PostgreSQL, Redis and the provider", async () => {
+  const { app, sink, provider, finish } = await startTraced();
+  const traces = new Map<string, Ids>();
+  for (const [name, { call }] of Object.entries(doors)) {
+    const ids = newTrace();
+    traces.set(name, ids);
+    await call(app, withKey(app, ids));
+  }
+  await finish();
+
+  for (const [name, ids] of traces) {
+    const { door, method } = doors[name]!;
+    const spans = sink.trace(ids.traceId);
+    const call = only(spans, `tribe.v1.ChatService/${method}`);
+    expect(call).toMatchObject({
+      kind: 2,
+      parentSpanId: ids.spanId,
+      attributes: {
+        "rpc.method": `tribe.v1.ChatService/${method}`,
+        "rpc.response.status_code": "OK",
+        "tribe.door": door,
+      },
+    });
+    const turn = only(spans, "chat turn");
+    expect(turn.parentSpanId).toBe(call.spanId);
+    const [attempt] = spans.filter((span) => span.name.startsWith("chat ") && span !== turn);
+    expect(attempt).toMatchObject({
+      kind: 3,
+      parentSpanId: turn.spanId,
+      attributes: {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.finish_reasons": ["stop"],
+      },
+    });
+    expect(attempt?.attributes["gen_ai.usage.output_tokens"]).toBeGreaterThan(0);
+    const engines = spans.filter((span) => "db.system.name" in span.attributes);
+    const parents = (system: string) =>
+      new Set(
+        engines
+          .filter(({ attributes }) => attributes["db.system.name"] === system)
+          .map(({ parentSpanId }) => parentSpanId),
+      );
+    // The turn is opened by the call and settled by the turn.
+    expect(parents("postgresql")).toEqual(new Set([call.spanId, turn.spanId]));
+    expect(parents("redis")).toContain(call.spanId);
+    const line = app.log.find((entry) => entry["traceId"] === ids.traceId);
+    expect(line).toMatchObject({ msg: "call", door, code: "OK" });
+  }
+  expect(sink.spans[0]?.resource).toMatchObject({ "service.name": "tribe" });
+  for (const { path } of sink.requests) expect(path).toBe("/v1/traces");
+  expect(sink.raw()).not.toContain("nobody may record");
+  for (const { headers } of provider.requests) expect(headers).not.toHaveProperty("traceparent");
+}, 60_000);
+
+test("what the caller does not sample is not recorded, and its line still names the trace", async () => {
+  const { app, sink, finish } = await startTraced({ OTEL_TRACES_SAMPLER_ARG: "1" });
+  const ids = newTrace();
+  await grpc(app, withKey(app, ids, "00"));
+  await finish();
+  expect(sink.trace(ids.traceId)).toEqual([]);
+  expect(app.log).toContainEqual(expect.objectContaining({ msg: "call", traceId: ids.traceId }));
+});
+
+test("a trace that begins here is recorded by the ratio", async () => {
+  const never = await startTraced();
+  const always = await startTraced({ OTEL_TRACES_SAMPLER_ARG: "1" });
+  for (const { app } of [never, always]) await grpc(app, { authorization: `Bearer ${app.key}` });
+  await Promise.all([never.finish(), always.finish()]);
+  expect(never.sink.requests).toEqual([]);
+  expect(never.app.log.filter((entry) => "traceId" in entry)).toEqual([]);
+  const call = only(always.sink.spans, "tribe.v1.ChatService/SendMessage");
+  expect(call.parentSpanId ?? "").toBe("");
+  expect(always.app.log).toContainEqual(expect.objectContaining({ traceId: call.traceId }));
+});
+
+test("content is recorded, and a provider told of the trace, where the operator wants it", async () => {
+  const { app, sink, provider, finish } = await startTraced({
+    TRACE_CONTENT: "on",
+    TRACE_PROVIDERS: "on",
+  });
+  const ids = newTrace();
+  await grpc(app, withKey(app, ids));
+  await finish();
+  const attempt = sink.trace(ids.traceId).find((span) => span.name.startsWith("chat gpt"));
+  expect(attempt?.attributes["gen_ai.input.messages"]).toContain(secretQuestion);
+  expect(attempt?.attributes["gen_ai.output.messages"]).toContain(secretAnswer);
+  expect(provider.requests[0]?.headers).toMatchObject({
+    traceparent: `00-${ids.traceId}-${attempt?.spanId}-01`,
+    tracestate: "vendor=7",
+  });
+});
+
+test("a failure of the provider is one of its span and of the call, without its words", async () => {
+  const { app, sink, provider, finish } = await startTraced();
+  provider.script({ status: 400, error: { error: { message: "words that nobody may record" } } });
+  const ids = newTrace();
+  await expect(grpc(app, withKey(app, ids))).rejects.toThrow("openai rejected");
+  await finish();
+  const spans = sink.trace(ids.traceId);
+  const attempt = spans.find((span) => span.name.startsWith("chat gpt"));
+  expect(attempt).toMatchObject({ status: 2 });
+  expect(attempt?.attributes["error.type"]).toMatch(/^[A-Z_]+$/);
+  expect(only(spans, "chat turn")).toMatchObject({ status: 2 });
+  expect(sink.raw()).not.toContain("nobody may record");
+});
