@@ -180,7 +180,7 @@ describe("with a database", () => {
   });
 
   test("waiting for a connection has an end", async () => {
-    const postgres = await open({ poolSize: 1, connectTimeoutMs: 100 });
+    const postgres = await open({ poolSize: 1, connectTimeoutMs: 1000 });
     let release: () => void = () => {};
     const held = postgres.work((em) =>
       em.transactional(async (em) => {
