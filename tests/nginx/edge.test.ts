@@ -62,10 +62,11 @@ beforeAll(async () => {
   };
   programs = await Promise.all([startProgram(environment), startProgram(environment)]);
   const instances = programs.map(instanceOf);
-  const enabled = `admin reflection metrics${existsSync(brotliModule) ? " brotli" : ""}`;
+  const enabled = `admin reflection metrics ocsp${existsSync(brotliModule) ? " brotli" : ""}`;
   edge = await startEdge(instances);
   strict = await startEdge(instances, {
     EDGE_ENABLE: enabled,
+    EDGE_RESOLVER: "127.0.0.1",
     EDGE_RATE: "1",
     EDGE_BURST: "5",
     EDGE_CONNECTIONS: "2",

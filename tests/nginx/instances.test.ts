@@ -196,3 +196,26 @@ describe("an instance that takes a request and breaks", () => {
     expect(received).toEqual(["GET /api/v1/models", "GET /api/v1/models"]);
   });
 });
+
+describe("files", () => {
+  const year = "public, max-age=31536000, immutable";
+
+  test.each([
+    ["/console/assets/app-1a2B3c_4.js", {}, year],
+    ["/docs/style.0123456789abcdef.css", {}, year],
+    ["/console/assets/app-1a2B3c_4.js", { "cache-control": "no-cache" }, "no-cache"],
+    ["/console/assets/app.js", {}, undefined],
+    ["/api/v1/models", {}, undefined],
+  ])("%s with %o is cached: %s", async (path, headers, expected) => {
+    const server = createHttp1Server((_, response) => response.writeHead(200, headers).end("x"));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const edge = await startEdge([`127.0.0.1:${port}:${port}`]);
+    try {
+      expect((await call(edge, path)).headers["cache-control"]).toBe(expected);
+    } finally {
+      await edge.close();
+      server.close();
+    }
+  });
+});
