@@ -4,7 +4,9 @@ import type { HealthCheck } from "./health/checks.ts";
 import { createLimitsCheck } from "./limits/limits-check.ts";
 import type { Limits } from "./limits/limits.ts";
 import { lowestThreshold, type Overload } from "./limits/overload.ts";
+import { pendingMigrations } from "./postgres/migrator.ts";
 import type { Postgres } from "./postgres/postgres.ts";
+import type { Replica } from "./postgres/replica-state.ts";
 import type { Redis } from "./redis/redis.ts";
 
 /** The parts that are looked at. */
@@ -49,7 +51,60 @@ export function createHealthChecks(parts: CheckedParts): HealthCheck[] {
         return { status: "degraded", message, figures: { waiting } };
       },
     },
+    ...postgres.replicas.map(createReplicaCheck),
+    createMigrationsCheck(() => pendingMigrations(postgres)),
     ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
     createLimitsCheck(parts.limits),
   ];
+}
+
+/** How old what a replica shows may be before it counts as degraded, seconds. */
+const mostLagSeconds = 30;
+const replicaTimeoutMs = 800;
+
+function createReplicaCheck(replica: Replica): HealthCheck {
+  return {
+    name: `postgres:replica:${replica.name}`,
+    essential: false,
+    async check() {
+      const { lagSeconds, isFollowing, ...pool } = await replica.look(replicaTimeoutMs);
+      if (lagSeconds === undefined) {
+        const message = "is no replica: it follows no primary";
+        return { status: "degraded", message, figures: { ...pool } };
+      }
+      const figures = { lag_seconds: lagSeconds, ...pool };
+      if (!isFollowing) {
+        return { status: "degraded", message: "receives nothing from the primary", figures };
+      }
+      if (lagSeconds <= mostLagSeconds) return { figures };
+      const message = `shows what was ${Math.round(lagSeconds)} s ago`;
+      return { status: "degraded", message, figures };
+    },
+  };
+}
+
+/** Reading the list costs more than the other checks, and it changes only by hand. */
+const migrationsEveryMs = 30_000;
+
+/** Whether the database has the schema that this version was made for. */
+export function createMigrationsCheck(
+  pending: () => Promise<readonly string[]>,
+  now: () => number = () => performance.now(),
+): HealthCheck {
+  let lookedAt = -Infinity;
+  let names: readonly string[] = [];
+  return {
+    name: "migrations",
+    essential: false,
+    async check() {
+      if (now() - lookedAt >= migrationsEveryMs) {
+        names = await pending();
+        lookedAt = now();
+      }
+      const figures = { pending: names.length };
+      if (names.length === 0) return { figures };
+      const message = `the database is not up to date, run \`npm run migrate\`: ${names.join(", ")}`;
+      return { status: "degraded", message, figures };
+    },
+  };
 }

@@ -126,7 +126,7 @@ const shedClasses = [
 ] as const;
 
 /** Names as https://opentelemetry.io/docs/specs/semconv/database/database-metrics/ has them. */
-function addEngines(metrics: Metrics, { postgres, redis }: MeasuredParts): void {
+function addEngines(metrics: Metrics, { health, postgres, redis }: MeasuredParts): void {
   metrics.gauge(
     "db_client_connection_count",
     "Open connections to PostgreSQL",
@@ -135,6 +135,12 @@ function addEngines(metrics: Metrics, { postgres, redis }: MeasuredParts): void 
       const { connections, idle } = postgres.pool();
       report(idle, "postgresql", "idle");
       report(connections - idle, "postgresql", "used");
+      for (const { name, figures } of health.report().components) {
+        if (!name.startsWith("postgres:replica:")) continue;
+        const { connections = 0, idle = 0 } = figures;
+        report(idle, name, "idle");
+        report(connections - idle, name, "used");
+      }
     },
   );
   metrics.gauge(
@@ -149,6 +155,21 @@ function addEngines(metrics: Metrics, { postgres, redis }: MeasuredParts): void 
     [],
     (report) => report(postgres.pool().underWay),
   );
+  metrics.gauge(
+    "tribe_postgres_replica_lag_seconds",
+    "Age of what a read replica shows",
+    ["replica"],
+    (report) => {
+      for (const { name, figures } of health.report().components) {
+        const { lag_seconds: lag } = figures;
+        if (lag !== undefined) report(lag, name.replace("postgres:replica:", ""));
+      }
+    },
+  );
+  metrics.gauge("tribe_migrations_pending", "Migrations that have not run", [], (report) => {
+    const migrations = health.report().components.find(({ name }) => name === "migrations");
+    report(migrations?.figures["pending"] ?? 0);
+  });
   if (redis === undefined) return;
   metrics.gauge("tribe_redis_connected", "1 while there is a connection to Redis", [], (report) =>
     report(Number(redis.isReady())),

@@ -7,6 +7,7 @@ import { createReplicaChoice, logPosition } from "./replica.ts";
 import { createPipeline, type Statement, type TextRow } from "./pipeline.ts";
 import { watchPresence } from "./presence.ts";
 import { currentSpan, inChild } from "../telemetry/span.ts";
+import { createReplica, type Replica, type WatchedPool } from "./replica-state.ts";
 
 export type { Statement, TextRow } from "./pipeline.ts";
 
@@ -55,6 +56,8 @@ export interface Postgres {
   /** Resolves when the primary answers within `timeoutMs` (default 1,000). */
   ping(timeoutMs?: number): Promise<void>;
   pool(): PoolState;
+  /** The read replicas. */
+  readonly replicas: readonly Replica[];
   /** Waits for statements under way and closes all connections. */
   close(): Promise<void>;
 }
@@ -121,6 +124,15 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
     },
   });
   const cancel = (processId: number) => pipeline.query(cancelBackend, [processId]);
+
+  // MikroORM keeps them in the order of the configuration, and gives any of them by chance only.
+  const watchedReplicas = await Promise.all(
+    orm.em.getDriver()["replicas"].map(async (replica, index) => {
+      const watched = (await replica.getNativeClient()) as WatchedPool;
+      watched.on("error", (error) => options.warn?.(`replica: ${error.message}`));
+      return createReplica(options.replicaUrls?.[index] ?? "", watched);
+    }),
+  );
 
   /** Everything but the beat goes through here. `what`: how traces call it, never a value. */
   function ask<Result>(what: string, start: () => Promise<Result>): Promise<Result> {
@@ -213,6 +225,7 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       waiting: pool.waitingCount,
       underWay: pipeline.underWay,
     }),
+    replicas: watchedReplicas,
     async close() {
       await presence.close();
       await pipeline.close();

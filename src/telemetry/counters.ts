@@ -21,6 +21,8 @@ export interface Counters {
   counter(name: string, help: string): Counter;
   /** All that was counted since the process began. */
   read(): CounterReading[];
+  /** All counters, with those that have counted nothing yet. */
+  names(): { name: string; help: string }[];
 }
 
 /** Counters in memory. They are few, and their labels have few values. */
@@ -44,6 +46,7 @@ export function createCounters(): Counters {
       counters.set(name, { help, counter });
       return counter;
     },
+    names: () => Array.from(counters, ([name, { help }]) => ({ name, help })),
     read: () =>
       [...readings].flatMap(([name, values]) =>
         [...values.values()].map((reading) => ({

@@ -36,7 +36,6 @@ export function writeMetrics(readings: readonly MetricReading[], format: Metrics
   const openMetrics = format === "openmetrics";
   const lines: string[] = [];
   for (const { name, type, help, samples } of readings) {
-    if (samples.length === 0) continue;
     const named = type === "counter" && !openMetrics ? `${name}_total` : name;
     lines.push(`# HELP ${named} ${escapeHelp(help)}`, `# TYPE ${named} ${type}`);
     for (const { suffix, labels, value } of samples) {

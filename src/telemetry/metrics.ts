@@ -3,7 +3,7 @@
  * its labels and keeps it: counting is then an addition, observing a short search, and neither
  * makes an object.
  */
-import { type CounterReading, type Counters, createCounters } from "./counters.ts";
+import { type Counters, createCounters } from "./counters.ts";
 
 /** A number that only grows, under fixed labels. */
 export interface CounterHandle {
@@ -142,7 +142,7 @@ export function createMetrics(): Metrics {
         ...source,
         samples: source.samples(),
       }));
-      return [...readings, ...seldomCounted(counters.read())];
+      return [...readings, ...seldomCounted(counters)];
     },
   };
 }
@@ -221,17 +221,14 @@ function createDistribution(
   };
 }
 
-function seldomCounted(readings: readonly CounterReading[]): MetricReading[] {
+function seldomCounted(counters: Counters): MetricReading[] {
   const found = new Map<string, MetricReading & { samples: Sample[] }>();
-  for (const { name, help, labels, value } of readings) {
-    const reading = found.get(name) ?? { name, type: "counter", help, samples: [] };
-    found.set(name, reading);
-    const names = Object.keys(labels);
-    reading.samples.push({
-      suffix: "_total",
-      labels: labelText(names, Object.values(labels)),
-      value,
-    });
+  for (const { name, help } of counters.names()) {
+    found.set(name, { name, type: "counter", help, samples: [] });
+  }
+  for (const { name, labels, value } of counters.read()) {
+    const text = labelText(Object.keys(labels), Object.values(labels));
+    found.get(name)?.samples.push({ suffix: "_total", labels: text, value });
   }
   return [...found.values()];
 }

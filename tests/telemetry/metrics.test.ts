@@ -13,7 +13,7 @@ test("counters, gauges and histograms in Prometheus' format", async () => {
   const calls = metrics.counter("tribe_calls", "Calls", ["rpc"]);
   calls.with("Send").add();
   calls.with('a "quoted"\\\n name').add(2.5);
-  metrics.counter("tribe_never", "Has no samples", ["rpc"]);
+  metrics.counter("tribe_never", "Has counted nothing", ["rpc"]);
   const seconds = metrics.histogram("tribe_seconds", 'How "long"\nit took', [], [0.5, 1, 1e6]);
   for (const value of [0.1, 0.5, 0.7, 5, 2e6]) seconds.with().observe(value);
   metrics.gauge("tribe_open", "Open", ["state"], (report) => {
@@ -27,6 +27,8 @@ test("counters, gauges and histograms in Prometheus' format", async () => {
 # TYPE tribe_calls_total counter
 tribe_calls_total{rpc="Send"} 1
 tribe_calls_total{rpc="a \\"quoted\\"\\\\\\n name"} 2.5
+# HELP tribe_never_total Has counted nothing
+# TYPE tribe_never_total counter
 # HELP tribe_seconds How 'long'\\nit took
 # TYPE tribe_seconds histogram
 tribe_seconds_bucket{le="0.5"} 2

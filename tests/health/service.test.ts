@@ -1,0 +1,99 @@
+/** What a whole service knows of its parts. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createMigrationsCheck } from "../../src/health-checks.ts";
+import { startApp, type TestApp } from "../support/app.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
+
+interface Component {
+  name: string;
+  status: string;
+  message?: string;
+  since: string;
+  figures?: Record<string, number>;
+}
+
+let standIn: TestDatabase;
+let app: TestApp;
+beforeAll(async () => {
+  standIn = await createDatabase();
+  app = await startApp({
+    DATABASE_REPLICA_URLS: `${standIn.url},postgres://tribe:x@127.0.0.1:1/tribe`,
+  });
+});
+afterAll(async () => {
+  await app?.close();
+  await standIn?.close();
+});
+
+async function detailed() {
+  const response = await fetch(`${app.baseUrl}/health/detailed`, {
+    headers: { authorization: `Bearer ${app.key}` },
+  });
+  expect(response.status).toBe(200);
+  return (await response.json()) as { status: string; components: Component[] };
+}
+
+test("each replica: one that follows nobody and one that does not answer", async () => {
+  const { status, components } = await detailed();
+  const address = new URL(standIn.url).host;
+  expect(components).toContainEqual(
+    expect.objectContaining({
+      name: `postgres:replica:${address}`,
+      status: "HEALTH_STATUS_DEGRADED",
+      message: "is no replica: it follows no primary",
+      figures: { connections: 1, idle: 1, waiting: 0 },
+    }),
+  );
+  expect(components).toContainEqual(
+    expect.objectContaining({
+      name: "postgres:replica:127.0.0.1:1",
+      status: "HEALTH_STATUS_DOWN",
+      message: expect.stringContaining("ECONNREFUSED") as string,
+    }),
+  );
+  expect(status).toBe("HEALTH_STATUS_DEGRADED");
+  expect((await fetch(`${app.baseUrl}/health/ready`)).status).toBe(200);
+});
+
+test("the primary, Redis, deployments, the load, migrations, and since when", async () => {
+  const { components } = await detailed();
+  const find = (name: string) => components.find((component) => component.name === name);
+  for (const name of ["postgres", "redis", "load", "answers", "limits", "migrations"]) {
+    expect(find(name)).toMatchObject({ name, status: "HEALTH_STATUS_OK" });
+    expect(Date.parse(find(name)!.since)).toBeLessThanOrEqual(Date.now());
+  }
+  expect(find("postgres")?.figures).toMatchObject({ waiting: 0 });
+  expect(find("migrations")?.figures).toEqual({ pending: 0 });
+  expect(components.some(({ name }) => name.startsWith("deployment:"))).toBe(true);
+});
+
+test("details are for operators, and never hold a secret", async () => {
+  expect((await fetch(`${app.baseUrl}/health/detailed`)).status).toBe(401);
+  expect(JSON.stringify(await detailed())).not.toContain("tribe:x@");
+});
+
+test("migrations that have not run are named; the list is not read with every look", async () => {
+  let reads = 0;
+  let now = 0;
+  let pending = ["Migration1", "Migration2"];
+  const { check } = createMigrationsCheck(
+    async () => {
+      reads += 1;
+      return pending;
+    },
+    () => now,
+  );
+  const signal = new AbortController().signal;
+  const found = {
+    status: "degraded",
+    message: "the database is not up to date, run `npm run migrate`: Migration1, Migration2",
+    figures: { pending: 2 },
+  };
+  expect(await check(signal)).toEqual(found);
+  pending = [];
+  now = 29_999;
+  expect(await check(signal)).toEqual(found);
+  expect(reads).toBe(1);
+  now = 30_000;
+  expect(await check(signal)).toEqual({ figures: { pending: 0 } });
+});
