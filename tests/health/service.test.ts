@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createMigrationsCheck } from "../../src/health-checks.ts";
 import { startApp, type TestApp } from "../support/app.ts";
+import { eventually } from "../support/eventually.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 
 interface Component {
@@ -56,7 +57,12 @@ test("each replica: one that follows nobody and one that does not answer", async
 });
 
 test("the primary, Redis, deployments, the load, migrations, and since when", async () => {
-  const { components } = await detailed();
+  // The first look comes before the connection to Redis.
+  const components = await eventually(async () => {
+    const { components } = await detailed();
+    expect(components.find(({ name }) => name === "redis")?.status).toBe("HEALTH_STATUS_OK");
+    return components;
+  });
   const find = (name: string) => components.find((component) => component.name === name);
   for (const name of ["postgres", "redis", "load", "answers", "limits", "migrations"]) {
     expect(find(name)).toMatchObject({ name, status: "HEALTH_STATUS_OK" });
