@@ -45,7 +45,11 @@ is_enabled() {
 
 # The IPv4 addresses of a name, but for those of EDGE_WITHOUT.
 addresses_of() {
-  for address in $(getent ahostsv4 "$1" | sed -n 's/ *STREAM.*//p' | sort -u); do
+  case $1 in
+    *[!0-9.]*) found=$(getent ahostsv4 "$1" | sed -n 's/ *STREAM.*//p' | sort -u) ;;
+    *) found=$1 ;;
+  esac
+  for address in $found; do
     case " ${EDGE_WITHOUT:-} " in *" $address "*) ;; *) echo "$address" ;; esac
   done
 }
