@@ -1,4 +1,5 @@
 /** The composition root: a Config becomes a service that listens and closes. */
+import { setTimeout as pause } from "node:timers/promises";
 import { ChatService } from "../gen/tribe/v1/chat_pb.js";
 import { AdminService } from "../gen/tribe/v1/admin_pb.js";
 import { ConversationService } from "../gen/tribe/v1/conversation_pb.js";
@@ -56,8 +57,13 @@ export interface App {
   readonly defaultProvider: string;
   /** Resolves with a description when something ends without which nothing works. */
   readonly failed: Promise<string>;
-  /** Not ready, runs and calls end, then everything that was started. */
-  close(): Promise<void>;
+  /** Tells of an error that ends the process, and waits until that is sent. */
+  reportCrash(error: unknown): Promise<void>;
+  /**
+   * Not ready, runs and calls end, then everything that was started. When `hurry` aborts, what
+   * still runs is stopped.
+   */
+  close(hurry?: AbortSignal): Promise<void>;
 }
 
 /** Makes the service. `onProgress` is told what takes time, in a few words. */
@@ -170,6 +176,7 @@ async function assemble(
     runLeaseMs: config.runLeaseMs,
     logger,
     metrics: measuring.metrics,
+    report: telemetry.report,
   });
 
   const adjustDeployments = () => {
@@ -214,6 +221,8 @@ async function assemble(
     interceptors: [createOverloadInterceptor(overload), ...access.interceptors],
     logger,
     trace: telemetry.trace,
+    report: telemetry.report,
+    reflection: config.grpc.reflection,
     readiness: health.readiness,
     host: config.http.host,
     httpPort: config.http.port,
@@ -244,9 +253,15 @@ async function assemble(
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;
     },
-    async close() {
+    async reportCrash(error) {
+      telemetry.report?.({ error, where: "the process" });
+      await telemetry.close(lastSpansMs);
+    },
+    async close(hurry = new AbortController().signal) {
       health.drain();
-      await Promise.all([server.close(), chat.close(config.shutdownTimeoutMs)]);
+      server.drain();
+      await pause(config.shutdownPauseMs, undefined, { signal: hurry }).catch(() => undefined);
+      await Promise.all([server.close(hurry), chat.close(config.shutdownTimeoutMs, hurry)]);
       eventLoopGauge.stop();
       await measuring.close();
       await conversations.close();

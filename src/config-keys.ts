@@ -277,6 +277,17 @@ export const configKeys = [
       "Seconds without a sign of life after which the process of a run counts as dead, and the run is ended as interrupted. A process gives six signs in that time. At most 120, the same on all instances.",
   },
   {
+    name: "GRPC_REFLECTION",
+    default: "on",
+    meaning: "`off` tells nobody on the gRPC port what is served there.",
+  },
+  {
+    name: "SHUTDOWN_PAUSE",
+    default: "5 in production, else 0",
+    meaning:
+      "Seconds from not being ready to taking no new calls when Tribe is stopped, for load balancers to notice.",
+  },
+  {
     name: "SHUTDOWN_TIMEOUT",
     default: "30",
     meaning: "Seconds that running turns get to finish when Tribe is stopped.",

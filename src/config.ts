@@ -66,7 +66,7 @@ export interface Config {
   /** NODE_ENV is `production`: nothing embedded, every secret given. */
   readonly production: boolean;
   readonly http: NetworkAddress;
-  readonly grpc: NetworkAddress;
+  readonly grpc: NetworkAddress & { readonly reflection: boolean };
   /** Where `/metrics` is read. Undefined: nothing is measured. */
   readonly metrics: NetworkAddress | undefined;
   /** Proxies that are believed who calls: IP addresses and `address/prefix`. */
@@ -99,6 +99,8 @@ export interface Config {
   };
   /** After which silence the process of a run counts as dead. */
   readonly runLeaseMs: number;
+  /** How long calls are still taken after Tribe is not ready any more, when it is stopped. */
+  readonly shutdownPauseMs: number;
   /** How long running turns get to finish when Tribe is stopped. */
   readonly shutdownTimeoutMs: number;
   /** Absolute path of the folder of the embedded servers. */
@@ -135,7 +137,11 @@ export function readConfig(environment: Environment): Config {
   const config: Config = {
     production,
     http: { host, port: reader.integer("HTTP_PORT", 0, 65_535) ?? 8080 },
-    grpc: { host, port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090 },
+    grpc: {
+      host,
+      port: reader.integer("GRPC_PORT", 0, 65_535) ?? 9090,
+      reflection: reader.choice("GRPC_REFLECTION", ["on", "off"]) !== "off",
+    },
     metrics: readMetrics(reader, host),
     trustedProxies: reader.networks("TRUSTED_PROXIES"),
     corsOrigins: readCorsOrigins(reader),
@@ -157,6 +163,7 @@ export function readConfig(environment: Environment): Config {
       eventLoopDelayMs: reader.integer("MAX_EVENT_LOOP_DELAY", 10, 60_000) ?? 500,
     },
     runLeaseMs: (reader.integer("RUN_LEASE", 1, 120) ?? 30) * 1000,
+    shutdownPauseMs: (reader.integer("SHUTDOWN_PAUSE", 0, 600) ?? (production ? 5 : 0)) * 1000,
     shutdownTimeoutMs: (reader.integer("SHUTDOWN_TIMEOUT", 0, 3600) ?? 30) * 1000,
     directory: resolve(reader.text("TRIBE_DIR") ?? ".tribe"),
   };

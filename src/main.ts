@@ -1,10 +1,10 @@
 /** Signals and exit codes; everything else is app.ts. */
-import { createApp } from "./app.ts";
+import { type App, createApp } from "./app.ts";
 import { banner } from "./banner.ts";
 import { ConfigError, readConfig } from "./config.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
-/** Ctrl-C twice means now. */
+/** Ctrl-C once means soon, twice hurry, thrice now. */
 const exitCodes = { stopped: 0, failed: 1, badConfiguration: 2, forced: 130 };
 
 function say(text: string): void {
@@ -14,37 +14,49 @@ function say(text: string): void {
 async function main(): Promise<number> {
   const config = readConfig(process.env);
   const logger = createLogger({ level: config.log.level });
-  process.on("uncaughtException", (error) => {
+  let app: App | undefined;
+  process.once("uncaughtException", (error) => {
+    process.on("uncaughtException", () => process.exit(exitCodes.failed));
     logger.fatal({ err: error }, "a bug of Tribe's: uncaught exception");
     logger.flush();
-    process.exit(exitCodes.failed);
+    void endAfter(error);
   });
-  const stopped = firstSignal();
-  const app = await createApp(config, logger, (message) => say(`… ${message}`));
+  async function endAfter(error: unknown): Promise<void> {
+    try {
+      await app?.reportCrash(error);
+    } finally {
+      process.exit(exitCodes.failed);
+    }
+  }
+  const stopped = listenToSignals();
+  app = await createApp(config, logger, (message) => say(`… ${message}`));
   try {
     const ports = await app.listen();
     say(banner(config, app, ports));
-    const failure = await Promise.race([stopped, app.failed]);
+    const failure = await Promise.race([stopped.first, app.failed]);
     if (failure !== undefined) say(`Tribe stops: ${failure}`);
-    else say("Stopping: letting running turns finish. Ctrl-C again stops at once.");
+    else say("Stopping: letting running turns finish. Ctrl-C again stops them.");
     return failure === undefined ? exitCodes.stopped : exitCodes.failed;
   } finally {
-    await app.close();
+    await app.close(stopped.second);
     logger.flush();
   }
 }
 
-/** Resolves at the first signal; the second ends the process. */
-function firstSignal(): Promise<undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
+/** `first` resolves at the first signal, `second` aborts at the next; the third ends the process. */
+function listenToSignals(): { first: Promise<undefined>; second: AbortSignal } {
+  const { promise: first, resolve } = Promise.withResolvers<undefined>();
+  const hurry = new AbortController();
   let signals = 0;
   const onSignal = () => {
-    if (++signals > 1) process.exit(exitCodes.forced);
-    resolve(undefined);
+    signals += 1;
+    if (signals === 1) resolve(undefined);
+    else if (signals === 2) hurry.abort();
+    else process.exit(exitCodes.forced);
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  return promise;
+  return { first, second: hurry.signal };
 }
 
 try {

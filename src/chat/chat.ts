@@ -7,6 +7,7 @@ import type { Redis } from "../redis/redis.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Counters } from "../telemetry/counters.ts";
 import type { Vault } from "../conversations/vault.ts";
+import { isUnexpected, type ReportError } from "../telemetry/error-report.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Budgets } from "../usage/budgets.ts";
@@ -39,12 +40,17 @@ export interface Chat {
   runsInFlight(): number;
   /** Answers that wait in memory for a database that is away. */
   answersWaiting(): number;
-  /** Lets the runs end, at most `limitMs`, then stops them; what had arrived is stored. */
-  close(limitMs: number): Promise<void>;
+  /**
+   * Lets the runs end, at most `limitMs` and until `hurry` aborts, then stops them; what had
+   * arrived is stored.
+   */
+  close(limitMs: number, hurry?: AbortSignal): Promise<void>;
 }
 
 /** What chat is made of. */
 export interface ChatParts {
+  /** Takes the errors of runs that nobody expected. */
+  report?: ReportError | undefined;
   postgres: Postgres;
   redis: Redis | undefined;
   models: Models;
@@ -75,8 +81,10 @@ export function createChat(parts: ChatParts): Chat {
     models,
     settler,
     // The caller is told by the run; here stands what only the operator may know.
-    onFailure: (error, runId) =>
-      logger.warn({ runId, reason: error.reason, err: error.cause }, error.message),
+    onFailure(error, runId) {
+      logger.warn({ runId, reason: error.reason, err: error.cause }, error.message);
+      if (isUnexpected(error.code)) parts.report?.({ error: error.cause, where: "a run", runId });
+    },
     onAttempt(answerer, error, runId) {
       const { deployment } = answerer;
       runMetrics?.attempted(answerer, error);
@@ -124,9 +132,9 @@ export function createChat(parts: ChatParts): Chat {
     personalData: createRunData(postgres, cancellation, log),
     runsInFlight: runs.inFlight,
     answersWaiting: settler.waiting,
-    async close(limitMs) {
+    async close(limitMs, hurry) {
       sweeper.stop();
-      await runs.drain(limitMs);
+      await runs.drain(limitMs, hurry);
     },
   };
 }

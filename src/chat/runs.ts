@@ -17,8 +17,11 @@ export interface Runs {
   olderThan(ageMs: number): string[];
   /** How many are being generated now. */
   inFlight(): number;
-  /** Waits for the runs to end, at most `limitMs`; then stops the rest as interrupted. */
-  drain(limitMs: number): Promise<void>;
+  /**
+   * Waits for the runs to end, at most `limitMs` and until `hurry` aborts; then stops the rest as
+   * interrupted.
+   */
+  drain(limitMs: number, hurry?: AbortSignal): Promise<void>;
 }
 
 export function createRuns(log?: RunLog): Runs {
@@ -70,13 +73,16 @@ export function createRuns(log?: RunLog): Runs {
       return runIds;
     },
     inFlight: () => generating.size,
-    async drain(limitMs) {
+    async drain(limitMs, hurry) {
       draining = true;
       const timer = setTimeout(interruptAll, limitMs);
+      if (hurry?.aborted) interruptAll();
+      else hurry?.addEventListener("abort", interruptAll);
       while (generating.size > 0) {
         await Promise.all([...generating.values()].map(({ generated }) => generated));
       }
       clearTimeout(timer);
+      hurry?.removeEventListener("abort", interruptAll);
     },
   };
 }

@@ -34,6 +34,8 @@ export interface HttpServerOptions {
   /** A whole request must have come within this time, in milliseconds. */
   requestTimeoutMs: number;
   clientAddress: ClientAddress;
+  /** Whether callers are to connect elsewhere: then a connection ends with its answer. */
+  isDraining(): boolean;
   /** Browser origins that may call REST; `*` for all, empty for none. */
   corsOrigins: "*" | readonly string[];
   /** Adds routes beside Connect's and REST's: documentation, static files. */
@@ -86,6 +88,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     // Everyone behind reads the same id; on the raw response it survives a hijacked reply.
     request.raw.headers["x-request-id"] = request.id;
     reply.raw.setHeader("x-request-id", request.id);
+    if (options.isDraining()) reply.raw.setHeader("connection", "close");
     const forwardedFor = single(request.headers["x-forwarded-for"]) ?? null;
     const address = options.clientAddress(request.raw.socket.remoteAddress, forwardedFor);
     request.call = createCall("http", request.id, address);

@@ -14,6 +14,7 @@ import { createGrpcServer } from "../rpc/grpc/server.ts";
 import { collectMethods, type Routes } from "../rpc/invoke.ts";
 import { createReflectionRoutes } from "../rpc/reflection/reflection.ts";
 import { createValidationInterceptor } from "../rpc/validation/interceptor.ts";
+import { isUnexpected, type ReportError } from "../telemetry/error-report.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createMetricsServer } from "../telemetry/metrics-server.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -32,6 +33,10 @@ export interface ServerParts {
   logger: Logger;
   /** Finds the trace that a call belongs to. Default: calls belong to none. */
   trace?: TraceCall;
+  /** Takes the errors of calls that nobody expected. */
+  report?: ReportError | undefined;
+  /** Whether gRPC clients may ask what is served here. Default: true. */
+  reflection?: boolean;
   /** Whether traffic should come, for grpc.health.v1. */
   readiness: Readiness;
   host: string;
@@ -67,8 +72,10 @@ export interface ServerPorts {
 
 export interface Server {
   listen(): Promise<ServerPorts>;
-  /** Takes nothing new, lets calls end for `drainMs`, then ends them. */
-  close(): Promise<void>;
+  /** From now on asks whoever keeps an HTTP connection to go elsewhere; calls are served as ever. */
+  drain(): void;
+  /** Takes nothing new, lets calls end for `drainMs`, or a second after `hurry`; then ends them. */
+  close(hurry?: AbortSignal): Promise<void>;
   /** Calls being served now. */
   callsInFlight(): number;
 }
@@ -98,6 +105,10 @@ export function createServer(parts: ServerParts): Server {
     measure?.(entry);
     if (entry.userId !== undefined) parts.metrics?.noteUser(entry.userId);
     writeLine(entry);
+    if (parts.report !== undefined && isUnexpected(entry.code)) {
+      const { rpc: where, door, requestId, runId, userId, traceId, cause } = entry;
+      parts.report({ error: cause, where, door, requestId, runId, userId, traceId });
+    }
   };
   const calls = createCallInterceptor({ log, trace: parts.trace });
   const validation = createValidationInterceptor(methods.map(({ input }) => input));
@@ -105,13 +116,12 @@ export function createServer(parts: ServerParts): Server {
   const services = [...new Set(methods.map(({ parent }) => parent))];
   const internal = [calls.interceptor];
 
+  const reflection = createReflectionRoutes([...services, Health], [file_google_rpc_error_details]);
+
   const grpc = createGrpcServer({
     groups: [
       { routes: parts.routes, interceptors },
-      {
-        routes: createReflectionRoutes([...services, Health], [file_google_rpc_error_details]),
-        interceptors: internal,
-      },
+      ...(parts.reflection === false ? [] : [{ routes: reflection, interceptors: internal }]),
       { routes: createGrpcHealthRoutes(services, readiness), interceptors: internal },
     ],
     log,
@@ -119,7 +129,9 @@ export function createServer(parts: ServerParts): Server {
     defaultTimeoutMs,
     clientAddress,
   });
+  let isDraining = false;
   const http = createHttpServer({
+    isDraining: () => isDraining,
     routes: parts.routes,
     interceptors,
     log,
@@ -133,6 +145,9 @@ export function createServer(parts: ServerParts): Server {
 
   return {
     callsInFlight: calls.inFlight,
+    drain() {
+      isDraining = true;
+    },
     async listen() {
       try {
         await http
@@ -152,23 +167,34 @@ export function createServer(parts: ServerParts): Server {
         throw reason;
       }
     },
-    async close() {
-      const cut = setTimeout(() => {
+    async close(hurry) {
+      isDraining = true;
+      const cut = () => {
         calls.endAll(shuttingDown());
         // Time for the last answers to be written.
         setTimeout(() => {
           http.server.closeAllConnections();
           grpc.destroy();
         }, lastWordsMs);
-      }, drainMs);
+      };
+      let timer = setTimeout(cut, drainMs);
+      const hasten = () => {
+        clearTimeout(timer);
+        // The last event of a stopped run still reaches its followers.
+        timer = setTimeout(cut, Math.min(hurryMs, drainMs));
+      };
+      if (hurry?.aborted) hasten();
+      else hurry?.addEventListener("abort", hasten);
       await Promise.all([http.close(), grpc.close()]);
-      clearTimeout(cut);
+      hurry?.removeEventListener("abort", hasten);
+      clearTimeout(timer);
       await metricsServer?.close();
     },
   };
 }
 
 const lastWordsMs = 100;
+const hurryMs = 1000;
 
 function shuttingDown(): DomainError {
   const text = "the server is shutting down; try again";

@@ -1,5 +1,6 @@
 /** Traces and error reports of one process, as far as they are configured. */
 import type { TelemetryConfig } from "../config.ts";
+import type { ReportError } from "./error-report.ts";
 import type { TraceDestination } from "./otel.ts";
 import { createTracing, type TraceCall } from "./tracing.ts";
 
@@ -7,6 +8,8 @@ import { createTracing, type TraceCall } from "./tracing.ts";
 export interface Telemetry {
   /** Begins every call. */
   readonly trace: TraceCall;
+  /** Takes errors that nobody expected; undefined: they are in the log only. */
+  readonly report: ReportError | undefined;
   /** Sends what has not been sent, within `limitMs`. */
   close(limitMs: number): Promise<void>;
 }
@@ -27,10 +30,16 @@ export async function createTelemetry(
           recordsContent: config.traceContent,
           tellsProviders: config.traceProviders,
         });
+  const { sentryDsn: dsn, environment } = config;
+  const sentry =
+    dsn === undefined
+      ? undefined
+      : (await import("./sentry.ts")).createSentry({ dsn, version, environment });
   return {
     trace: createTracing({ source, ratio: config.traceRatio }),
+    report: sentry?.report,
     async close(limitMs) {
-      await source?.close(limitMs);
+      await Promise.all([source?.close(limitMs), sentry?.close(limitMs)]);
     },
   };
 }

@@ -188,3 +188,19 @@ test("is on the gRPC door only", async () => {
     expect(response.status).toBe(404);
   }
 });
+
+test("can be switched off", async () => {
+  const silent = await startDoors({ server: { reflection: false } });
+  try {
+    for (const { service } of Object.values(versions)) {
+      const client = createGrpcClient(service, silent.grpcAddress);
+      const stream: ClientDuplexStream<unknown, unknown> = client["ServerReflectionInfo"]!();
+      stream.end();
+      const error = await new Promise((resolve) => stream.on("error", resolve));
+      expect(error).toMatchObject({ code: 12 });
+      client.close();
+    }
+  } finally {
+    await silent.close();
+  }
+});
