@@ -94,6 +94,9 @@ async function perform(world: World, stage: Stage, plan: Plan, phases: string[])
     stored: await readStored(databaseUrl),
     calls: await world.provider.journal(),
     exits: services.flatMap(({ exits }) => exits),
+    timesAlone: services
+      .map((service) => service.output().split("keeps its share of the limits alone").length - 1)
+      .reduce((one, other) => one + other),
     audit,
     troubles,
   };

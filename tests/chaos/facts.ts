@@ -34,6 +34,8 @@ export interface Facts {
   stored: Stored;
   calls: ProviderCall[];
   exits: Exit[];
+  /** How often a service began to keep limits alone: on a busy machine also without a fault. */
+  timesAlone: number;
   audit: { valid: boolean; problem: string };
   /** What was said while it went wrong: not mended in time, not quiet. */
   troubles: string[];

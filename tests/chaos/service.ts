@@ -1,7 +1,7 @@
 /** One process of the real program, on ports that it keeps over restarts. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, closeSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,6 +20,8 @@ export interface DrillService {
   /** Of REST and Connect. */
   readonly baseUrl: string;
   readonly exits: readonly Exit[];
+  /** All that it has written. */
+  output(): string;
   /** Starts it, and returns at once. */
   start(): void;
   /** Ends it, and waits for that. SIGTERM lets it finish. */
@@ -42,12 +44,13 @@ export async function createService(
 ): Promise<DrillService> {
   const [httpPort, grpcPort] = [await freePort(), await freePort()];
   const baseUrl = `http://127.0.0.1:${httpPort}`;
+  const logFile = join(folder, `${name}.log`);
   const exits: Exit[] = [];
   let child: ChildProcess | undefined;
   let askedBy: Exit["askedBy"] = "nobody";
 
   function start(): void {
-    const log = openSync(join(folder, `${name}.log`), "a");
+    const log = openSync(logFile, "a");
     askedBy = "nobody";
     const started = spawn(process.execPath, [main], {
       env: {
@@ -56,6 +59,7 @@ export async function createService(
         NODE_COMPILE_CACHE: join(tmpdir(), "tribe-chaos-code"),
         HTTP_PORT: String(httpPort),
         GRPC_PORT: String(grpcPort),
+        METRICS_PORT: "0",
         ...environment,
       },
       stdio: ["ignore", log, log],
@@ -69,6 +73,7 @@ export async function createService(
       if (child === started) child = undefined;
     });
   }
+  const output = () => readFileSync(logFile, "utf8");
   const isReady = () =>
     fetch(`${baseUrl}/health/ready`).then(
       async (response) => (await response.text()) !== "" && response.ok,
@@ -78,6 +83,7 @@ export async function createService(
   return {
     baseUrl,
     exits,
+    output,
     start,
     async end(signal) {
       if (child === undefined) return;
@@ -89,8 +95,9 @@ export async function createService(
     },
     async untilReady(deadline) {
       while (!(await isReady())) {
-        if (Date.now() > deadline)
-          throw new Error(`${name} is not ready: see ${folder}/${name}.log`);
+        const isGivenUp = exits.filter(({ askedBy }) => askedBy === "nobody").length > 2;
+        if (isGivenUp || Date.now() > deadline)
+          throw new Error(`${name} does not become ready:\n${output().slice(-2000)}`);
         if (child === undefined) start();
         await delay(50);
       }

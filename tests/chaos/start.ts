@@ -37,6 +37,7 @@ async function main(): Promise<number> {
   chmodSync(folder, 0o711);
   const world = await startWorld(folder);
   let failed = 0;
+  let isComplete = false;
   try {
     for (const plan of plans) {
       const result = await runDrill(world, plan, join(folder, `seed-${plan.seed}`));
@@ -49,11 +50,12 @@ async function main(): Promise<number> {
       console.log(`Kept: ${result.folder}`);
       console.log(`Again: npm run chaos -- --seeds 1 --seed ${plan.seed} --seconds ${seconds}`);
     }
+    isComplete = true;
   } finally {
     await world.stop();
     const postgres = join(folder, "postgres");
     rmSync(realpathSync(postgres), { recursive: true, force: true });
-    if (failed === 0) rmSync(folder, { recursive: true, force: true });
+    if (isComplete && failed === 0) rmSync(folder, { recursive: true, force: true });
   }
   console.log(`${plans.length - failed} of ${plans.length} seeds hold`);
   return failed === 0 ? 0 : 1;

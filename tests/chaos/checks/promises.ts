@@ -15,16 +15,12 @@ export const checkIdempotency: Check = (facts) => {
   return violations;
 };
 
-/** No bucket gave more than it held; each outage of Redis may give one burst more. */
-export const checkLimits: Check = ({ stored, users, rules, plan }) => {
+/** No bucket gave more than it held; a process that keeps limits alone begins with full ones. */
+export const checkLimits: Check = ({ stored, users, rules, plan, timesAlone }) => {
   const { capacity, refillPerSecond } = rules.bucket;
   const own = stored.runs.filter(({ userId }) => userId === users.limited);
-  const outages = plan.faults.filter(({ kind }) => kind.endsWith("redis"));
-  const emptied = outages.filter((fault) => fault.kind === "kill_redis" && fault.forgets);
-  // Who starts in an outage does not know yet with whom it shares.
-  const restarts =
-    outages.length > 0 ? plan.faults.filter(({ kind }) => kind.endsWith("service")) : [];
-  const bursts = 1 + outages.length + emptied.length + restarts.length;
+  const emptied = plan.faults.filter((fault) => fault.kind === "kill_redis" && fault.forgets);
+  const bursts = 1 + timesAlone + emptied.length;
   const times = own.map(({ startTime }) => startTime);
   const seconds = own.length > 0 ? (Math.max(...times) - Math.min(...times)) / 1000 : 0;
   const most = Math.floor(bursts * capacity + seconds * refillPerSecond + 0.5);
@@ -39,7 +35,7 @@ export const checkLimits: Check = ({ stored, users, rules, plan }) => {
           .length,
     ),
   );
-  if (outages.length === 0 && together > rules.concurrentRuns)
+  if (bursts === 1 && together > rules.concurrentRuns)
     violations.push(`${together} runs of the limited user at once, ${rules.concurrentRuns} may be`);
   return violations;
 };
