@@ -150,6 +150,8 @@ export function createGenerate(parts: GenerationParts): Generate {
       firstContentAt,
       endedAt,
     });
+    const logged = run.endLog();
+    if (logged !== undefined) await logged;
     const settled = await settler.settle(settlement);
     cache.end(!failure && !settled.error && wholeReasons.has(finishReason));
     const result = {

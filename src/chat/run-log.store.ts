@@ -6,12 +6,15 @@
  * is one stream `tribe:run:{id}`; an entry holds the pieces of one batch and has
  * the sequence of the last of them as its id.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { ModelDelta } from "../providers/provider.ts";
 import type { Redis } from "../redis/redis.ts";
 import { plainVault, type Vault } from "../conversations/vault.ts";
 
 /** How long pieces wait for company before they are written, milliseconds. Most runs that nobody follows end before. */
 const batchMs = 200;
+/** How long the end of a run waits for Redis at most, milliseconds. */
+const patienceMs = 100;
 /** How long a run can be followed after its first piece; longer than a run may live. */
 const expireSeconds = 20 * 60;
 /** The most batches that are kept; at five a second more than a run may last. */
@@ -26,8 +29,11 @@ export interface LoggedDelta {
 /** Writes the pieces of one run, beside it: nothing ever waits for Redis here. */
 export interface RunLogWriter {
   append(sequence: number, delta: ModelDelta): void;
-  /** Writes what is left. A short run that nobody followed is not written at all: it is in the database. */
-  end(followed: boolean): void;
+  /**
+   * Writes what is left, and says when it is there, or that Redis takes too long. A short run that
+   * nobody followed is not written at all, it is in the database: undefined.
+   */
+  end(followed: boolean): Promise<void> | undefined;
 }
 
 export interface RunLog {
@@ -61,6 +67,8 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
       let written = false;
       // A gap would be worse than an end: after a failure nothing more of this run is written.
       let broken = false;
+      // The latest batch; those before it are on the same connection.
+      let writing: Promise<void> | undefined;
 
       function flush(): void {
         timer = undefined;
@@ -69,7 +77,7 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
         batch = [];
         const first = !written;
         written = true;
-        write(runId, lastSequence, pieces, first).catch(() => {
+        writing = write(runId, lastSequence, pieces, first).catch(() => {
           broken = true;
         });
       }
@@ -82,6 +90,9 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
         end(followed) {
           clearTimeout(timer);
           if (written || followed) flush();
+          if (writing === undefined || broken) return undefined;
+          const late = delay(patienceMs, undefined, { ref: false });
+          return Promise.race([writing, late]);
         },
       };
     },

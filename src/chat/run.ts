@@ -32,6 +32,11 @@ export interface LiveRun {
   /** Stops the run; what had arrived is kept. */
   stop(reason: StopReason): void;
   emit(event: RunEvent): void;
+  /**
+   * No more pieces will come: writes those that are not in the log yet. To be waited for before the
+   * run's end is stored, so that whoever sees the end elsewhere sees all pieces before it.
+   */
+  endLog(): Promise<void> | undefined;
   /** The last event, once it happened. */
   readonly ended: Promise<RunEvent & { type: "completed" | "failed" }>;
   /** The events after `afterSequence`, then those to come, up to the last one, which everybody gets. */
@@ -71,13 +76,13 @@ export function createLiveRun(
       events.push(event);
       if (event.type === "completed" || event.type === "failed") {
         over = true;
-        log?.end(followed);
         ended.resolve(event);
       } else if (event.type !== "run_started") {
         log?.append(before + events.length, event);
       }
       wakeFollowers();
     },
+    endLog: () => log?.end(followed),
     ended: ended.promise,
     async *follow(afterSequence, signal) {
       followed = true;
