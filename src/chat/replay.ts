@@ -62,7 +62,10 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
             const now = await repository.find(stored.runId, userId);
             reached = await emitLogged(run, reached);
             failures = 0;
-            if (!now) break;
+            if (!now) {
+              run.emit(lastEvent({ ...stored, ...withdrawn }));
+              return;
+            }
             if (now.state === "running") continue;
             if (afterSequence === 0 && reached === 1)
               for (const delta of piecesOf(now.answer?.content ?? [])) run.emit(delta);
@@ -77,6 +80,14 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
     },
   };
 }
+
+/** A run that is gone before it ended: its request was refused after all, or its conversation deleted. */
+const withdrawn = {
+  state: "interrupted",
+  errorReason: "RUN_WITHDRAWN",
+  errorMessage:
+    "nothing is stored of this run: its request was refused, or its conversation deleted",
+} as const;
 
 /** The first event of a stored run. */
 function startedEvent({ runId, question, assistantMessageId }: StoredRun): RunEvent {
@@ -117,6 +128,7 @@ function lastEvent(stored: StoredRun): RunEvent {
 /** Only the reason is stored; it says the code. */
 function codeOf(reason: string): ErrorCode {
   if (reason === "RUN_CANCELLED") return "CANCELLED";
+  if (reason === "RUN_WITHDRAWN") return "ABORTED";
   if (reason === "INTERNAL") return "INTERNAL";
   if (reason.endsWith("_TIMEOUT")) return "DEADLINE_EXCEEDED";
   if (reason.endsWith("_RATE_LIMITED")) return "RESOURCE_EXHAUSTED";

@@ -118,7 +118,8 @@ async function waitUntilQuiet({ provider }: World, url: string, deadline: number
 /** Every run that a client knows of, told from its beginning by both services in turn. */
 async function retell({ clients }: Stage, observations: readonly Observation[]) {
   const retellings: Retelling[] = [];
-  for (const { operation, runIds } of observations) {
+  for (const { operation, runIds, failures } of observations) {
+    if (failures.some(({ reason }) => reason === "RUN_WITHDRAWN")) continue;
     for (const runId of runIds) {
       const seen = createObservation(operation);
       const pair = clients[operation.user];

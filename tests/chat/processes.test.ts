@@ -5,6 +5,7 @@ import {
   type ResumeRunResponse,
   type StreamMessageResponse,
 } from "../../gen/tribe/v1/chat_pb.js";
+import { createReplays } from "../../src/chat/replay.ts";
 import { createRunLog, type RunLog } from "../../src/chat/run-log.store.ts";
 import { createRunRepository } from "../../src/chat/run.repository.ts";
 import { createRuns } from "../../src/chat/runs.ts";
@@ -146,6 +147,22 @@ it("gives a retry at another process the run that is under way", async () => {
   const second = await clients.two.chat.sendMessage(request);
   expect(second).toEqual(await first);
   expect(provider.calls).toBe(calls + 1);
+});
+
+it("tells a retry that its run was withdrawn when it is taken back", async () => {
+  const repository = createRunRepository(one.database.postgres);
+  const turnRepository = createTurnRepository(one.database.postgres);
+  const userId = await one.database.createUser();
+  const asked = opening(userId, { model: "demo" });
+  await turnRepository.open(asked);
+  const stored = await repository.find(asked.runId, userId);
+  const run = createReplays(repository, log).watch(stored!, userId, 0);
+  await turnRepository.discard(asked.runId);
+  const last = await run.ended;
+  expect(last).toMatchObject({
+    type: "failed",
+    error: { code: "ABORTED", reason: "RUN_WITHDRAWN" },
+  });
 });
 
 it("settles a dead process's run with what had arrived, and bills it", async () => {

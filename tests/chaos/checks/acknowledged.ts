@@ -12,6 +12,11 @@ export const checkAcknowledged: Check = (facts) => {
   const runs = byId(facts.stored.runs);
   const violations: string[] = [];
   for (const { operation, questions, answers, failures, runIds } of facts.observations) {
+    if (isWithdrawn(failures)) {
+      if ([...runIds].some((runId) => runs.has(runId)))
+        violations.push(`operation ${operation.id}: its run was told as withdrawn, and is stored`);
+      continue;
+    }
     const who = `operation ${operation.id}`;
     for (const question of questions.values()) {
       if (!isStored(question, messages.get(question.messageId)))
@@ -70,6 +75,11 @@ function isStored(told: Message, row: StoredMessageRow | undefined): boolean {
 
 function textOf({ content }: Message): string {
   return content.map(({ part }) => (part.case === "text" ? part.value : "")).join("");
+}
+
+/** A retry may follow a run whose own request is refused a moment later, and taken back. */
+function isWithdrawn(failures: readonly SeenFailure[]): boolean {
+  return failures.some(({ reason }) => reason === "RUN_WITHDRAWN");
 }
 
 /** Longer than everything that a call may wait for: the database, its limits, the provider. */
