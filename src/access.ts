@@ -31,6 +31,7 @@ import { createSettingsService } from "./settings/settings.rpc.ts";
 import { budgetSettings } from "./usage/budget-settings.ts";
 import { exportUsage } from "./usage/personal-data.repository.ts";
 import type { Counters } from "./telemetry/counters.ts";
+import { logLevelsSetting } from "./telemetry/log-levels.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What it is composed of. */
@@ -63,6 +64,7 @@ export const settingDefinitions = [
   ...retentionSettings,
   deploymentsSetting,
   ...budgetSettings,
+  logLevelsSetting,
 ] as const;
 
 /** Composes it; nothing runs before `start`. */

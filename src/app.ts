@@ -38,6 +38,7 @@ import { addDocsRoutes } from "./server/docs.ts";
 import { addJwksRoute } from "./server/jwks.ts";
 import { createServer, type ServerPorts } from "./server/server.ts";
 import { createMeasuring } from "./measuring.ts";
+import { createModuleLoggers, logLevelsSetting } from "./telemetry/log-levels.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createTelemetry } from "./telemetry/telemetry.ts";
 import { readVersion } from "./version.ts";
@@ -116,10 +117,12 @@ async function startNeeded(
 
 async function assemble(
   config: Config,
-  logger: Logger,
+  rootLogger: Logger,
   onProgress: (message: string) => void,
   embedded: Embedded | undefined,
 ): Promise<App> {
+  const loggers = createModuleLoggers(rootLogger);
+  const logger = loggers.of("app");
   if (embedded?.postgresUrl !== undefined) onProgress("Bringing the database up to date");
   const embeddedUrl =
     embedded?.postgresUrl && (await prepareEmbeddedDatabase(embedded.postgresUrl));
@@ -128,19 +131,20 @@ async function assemble(
     replicaUrls: config.postgres.replicaUrls,
     trust: config.postgres.trust,
     entities,
-    warn: (message) => logger.warn(message),
+    warn: (message) => loggers.of("postgres").warn(message),
   });
   const telemetry = await createTelemetry(config.telemetry, version);
   const vault = createVault(config.content);
   await requireContentKeys(postgres, vault, logger);
   const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
   const redis =
-    redisAddress && createRedis({ address: redisAddress, warn: (message) => logger.warn(message) });
+    redisAddress &&
+    createRedis({ address: redisAddress, warn: (message) => loggers.of("redis").warn(message) });
   const models = createConfiguredModels(
     { ...config.providers, production: config.production },
     redis,
   );
-  const conversations = createConversations(postgres, vault, logger);
+  const conversations = createConversations(postgres, vault, loggers.of("conversations"));
   requirePolicies(services, allPermissions);
   const measuring = createMeasuring(config, redis);
   const { counters } = measuring;
@@ -160,10 +164,10 @@ async function assemble(
       },
       conversations.personalData,
     ],
-    logger,
+    logger: loggers.of("access"),
   });
   const { audit, settings, changes } = access;
-  const usage = createUsage({ postgres, audit, settings, changes, logger });
+  const usage = createUsage({ postgres, audit, settings, changes, logger: loggers.of("usage") });
   const chat = createChat({
     postgres,
     redis,
@@ -174,11 +178,12 @@ async function assemble(
     settings,
     counters,
     runLeaseMs: config.runLeaseMs,
-    logger,
+    logger: loggers.of("chat"),
     metrics: measuring.metrics,
     report: telemetry.report,
   });
 
+  access.settings.onChange(() => loggers.setLevels(access.settings.get(logLevelsSetting)));
   const adjustDeployments = () => {
     const unknown = models.adjust(access.settings.get(deploymentsSetting));
     if (unknown.length > 0)
@@ -219,7 +224,7 @@ async function assemble(
   const server = createServer({
     routes,
     interceptors: [createOverloadInterceptor(overload), ...access.interceptors],
-    logger,
+    logger: loggers.of("calls"),
     trace: telemetry.trace,
     report: telemetry.report,
     reflection: config.grpc.reflection,

@@ -106,11 +106,12 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
 
 function noteResult(
   context: HandlerContext,
-  { conversationId, assistantMessage, attempts = 1 }: TurnResult,
+  { conversationId, assistantMessage, cached, attempts = 1 }: TurnResult,
 ): void {
   const { answer } = assistantMessage;
   addCallFacts(context.values, {
     conversationId,
+    cached,
     ...(answer && { model: answer.model, provider: answer.provider }),
     ...(answer?.usage && {
       inputTokens: answer.usage.inputTokens,
