@@ -167,7 +167,8 @@ async function assemble(
     logger: loggers.of("access"),
   });
   const { audit, settings, changes } = access;
-  const usage = createUsage({ postgres, audit, settings, changes, logger: loggers.of("usage") });
+  const parts = { postgres, audit, settings, changes, counters };
+  const usage = createUsage({ ...parts, logger: loggers.of("usage") });
   const chat = createChat({
     postgres,
     redis,
@@ -206,7 +207,14 @@ async function assemble(
 
   const health = createHealth({
     version,
-    checks: createHealthChecks({ postgres, redis, limits: access.limits, overload, chat }),
+    checks: createHealthChecks({
+      postgres,
+      redis,
+      limits: access.limits,
+      overload,
+      chat,
+      host: measuring.host,
+    }),
     components: () => models.deployments().map(deploymentComponent),
     callsInFlight: () => server.callsInFlight(),
     runsInFlight: chat.runsInFlight,

@@ -8,6 +8,7 @@ import { pendingMigrations } from "./postgres/migrator.ts";
 import type { Postgres } from "./postgres/postgres.ts";
 import type { Replica } from "./postgres/replica-state.ts";
 import type { Redis } from "./redis/redis.ts";
+import type { HostMonitor } from "./telemetry/host.ts";
 
 /** The parts that are looked at. */
 export interface CheckedParts {
@@ -15,6 +16,7 @@ export interface CheckedParts {
   redis: Redis | undefined;
   limits: Limits;
   overload: Overload;
+  host: Pick<HostMonitor, "read">;
   chat: Pick<Chat, "answersWaiting">;
 }
 
@@ -52,6 +54,7 @@ export function createHealthChecks(parts: CheckedParts): HealthCheck[] {
       },
     },
     ...postgres.replicas.map(createReplicaCheck),
+    createMachineCheck(parts.host),
     createMigrationsCheck(() => pendingMigrations(postgres)),
     ...(redis ? [{ name: "redis", essential: false, check: () => redis.ping() }] : []),
     createLimitsCheck(parts.limits),
@@ -105,6 +108,40 @@ export function createMigrationsCheck(
       if (names.length === 0) return { figures };
       const message = `the database is not up to date, run \`npm run migrate\`: ${names.join(", ")}`;
       return { status: "degraded", message, figures };
+    },
+  };
+}
+
+/** Less than this share of a disk or of the memory is too little. */
+const leastShare = 0.05;
+
+/** The machine: load, memory, disks and network. */
+export function createMachineCheck(host: Pick<HostMonitor, "read">): HealthCheck {
+  return {
+    name: "machine",
+    essential: false,
+    async check() {
+      const { cores, load, disks, network, ...memory } = host.read();
+      const { memoryTotalBytes, memoryAvailableBytes } = memory;
+      const figures: Record<string, number> = {
+        cores,
+        load,
+        memory_total_bytes: memoryTotalBytes,
+        memory_available_bytes: memoryAvailableBytes,
+      };
+      const short: string[] = [];
+      if (memoryAvailableBytes < leastShare * memoryTotalBytes) short.push("memory");
+      for (const { path, totalBytes, availableBytes } of disks) {
+        figures[`disk_total_bytes:${path}`] = totalBytes;
+        figures[`disk_available_bytes:${path}`] = availableBytes;
+        if (availableBytes < leastShare * totalBytes) short.push(`the disk of ${path}`);
+      }
+      for (const { name, receivedBytes, sentBytes } of network) {
+        figures[`network_received_bytes:${name}`] = receivedBytes;
+        figures[`network_sent_bytes:${name}`] = sentBytes;
+      }
+      if (short.length === 0) return { figures };
+      return { status: "degraded", message: `runs out: ${short.join(", ")}`, figures };
     },
   };
 }

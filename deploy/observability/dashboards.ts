@@ -90,10 +90,11 @@ export const dashboards: readonly Dashboard[] = [
       {
         title: "Refusals",
         unit: "reqps",
-        description: "Calls refused because the process is full, or met a limit",
+        description: "Calls refused because the process is full, or met a limit or a budget",
         queries: {
           "full: {{rate_class}}": rate("tribe_overload_refusals_total", "rate_class"),
           "limit: {{limit}}": rate("tribe_limits_rejections_total", "limit"),
+          "budget: {{reason}}": rate("tribe_budget_refusals_total", "reason"),
         },
       },
       {

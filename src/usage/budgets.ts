@@ -12,6 +12,7 @@ import {
   toLimits,
 } from "./budget-settings.ts";
 import { highestPrices, mostInputTokens } from "./cost-bound.ts";
+import type { Counters } from "../telemetry/counters.ts";
 import type { KnownBudgets } from "./known-budgets.ts";
 import { createReservation, type Reservation } from "./reservation.ts";
 import { createTurnstile } from "./turnstile.ts";
@@ -51,6 +52,8 @@ export interface BudgetsParts {
   repository: Pick<BudgetRepository, "reserve">;
   known: Pick<KnownBudgets, "mayLimit">;
   settings: Pick<Settings, "get" | "onChange">;
+  /** Counts refusals. Default: nobody. */
+  counters?: Counters;
   /** For tests. Default: the database's clock. */
   clock?: () => Date;
 }
@@ -67,7 +70,12 @@ const leastThinkingTokens = 1_024;
 const atOnce = 4;
 
 /** The budgets, over the database and the settings. */
-export function createBudgets({ repository, known, settings, clock }: BudgetsParts): Budgets {
+export function createBudgets(parts: BudgetsParts): Budgets {
+  const { repository, known, settings, clock } = parts;
+  const refusals = parts.counters?.counter(
+    "tribe_budget_refusals",
+    "Turns that a budget did not pay for, or could not because the price is not known",
+  );
   const turnstile = createTurnstile(atOnce);
   let defaults: DefaultLimits = { user: noLimits, apiKey: noLimits };
   let allowsUnpriced = false;
@@ -96,6 +104,7 @@ export function createBudgets({ repository, known, settings, clock }: BudgetsPar
     defaults: () => defaults,
     check(caller, choice) {
       if (choice.price === undefined && !allowsUnpriced && mayLimit(caller)) {
+        refusals?.add({ reason: "price_unknown" });
         throw priceUnknown(choice.model);
       }
     },
@@ -122,7 +131,10 @@ export function createBudgets({ repository, known, settings, clock }: BudgetsPar
       };
       const answer = await turnstile.pass(userId, () => repository.reserve(reservation));
       if (answer === undefined) return undefined;
-      if ("subject" in answer) throw budgetExhausted(answer);
+      if ("subject" in answer) {
+        refusals?.add({ reason: "exhausted" });
+        throw budgetExhausted(answer);
+      }
       const { grantedTokens, micros } = answer;
       return createReservation({
         maxOutputTokens: grantedTokens,

@@ -5,6 +5,7 @@ import { createApiKeyRepository } from "../identity/api-key.repository.ts";
 import { createUserRepository } from "../identity/user.repository.ts";
 import type { Postgres } from "../postgres/postgres.ts";
 import type { Settings } from "../settings/settings.ts";
+import type { Counters } from "../telemetry/counters.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createBudgetRepository } from "./budget.repository.ts";
 import { createBudgetService } from "./budget.rpc.ts";
@@ -19,6 +20,7 @@ export interface UsageParts {
   postgres: Postgres;
   audit: Audit;
   settings: Settings;
+  counters: Counters;
   changes: Changes;
   logger: Logger;
 }
@@ -29,7 +31,8 @@ const batchSize = 5000;
 const orphanCheckMs = 600_000;
 
 /** What was used, what it cost, and what may still be spent. */
-export function createUsage({ postgres, audit, settings, changes, logger }: UsageParts) {
+export function createUsage(parts: UsageParts) {
+  const { postgres, audit, settings, changes, counters, logger } = parts;
   const repository = createUsageRepository(postgres);
   const summing = createSumming({
     addSome: async () => (await repository.addToSums(batchSize)) === batchSize,
@@ -37,7 +40,7 @@ export function createUsage({ postgres, audit, settings, changes, logger }: Usag
   });
   const budgetRepository = createBudgetRepository(postgres, audit);
   const known = createKnownBudgets({ repository: budgetRepository, changes, logger });
-  const budgets = createBudgets({ repository: budgetRepository, known, settings });
+  const budgets = createBudgets({ repository: budgetRepository, known, settings, counters });
   const orphans = createDuty({
     name: "budget-orphans",
     everyMs: orphanCheckMs,

@@ -1,6 +1,6 @@
 /** What a whole service knows of its parts. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createMigrationsCheck } from "../../src/health-checks.ts";
+import { createMachineCheck, createMigrationsCheck } from "../../src/health-checks.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { eventually } from "../support/eventually.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -71,6 +71,34 @@ test("the primary, Redis, deployments, the load, migrations, and since when", as
   expect(find("postgres")?.figures).toMatchObject({ waiting: 0 });
   expect(find("migrations")?.figures).toEqual({ pending: 0 });
   expect(components.some(({ name }) => name.startsWith("deployment:"))).toBe(true);
+});
+
+test("the machine: its disks, its memory and its network", async () => {
+  const { components } = await detailed();
+  const { status, figures = {} } = components.find(({ name }) => name === "machine")!;
+  expect(status).toBe("HEALTH_STATUS_OK");
+  expect(figures["cores"]).toBeGreaterThan(0);
+  expect(figures["memory_available_bytes"]).toBeGreaterThan(0);
+  expect(figures[`disk_available_bytes:${process.cwd()}`]).toBeGreaterThan(0);
+  expect(figures[`disk_total_bytes:${process.cwd()}`]).toBeGreaterThan(0);
+});
+
+test("a machine that runs out of something is degraded, and says of what", async () => {
+  const { check } = createMachineCheck({
+    read: () => ({
+      cores: 2,
+      load: 1,
+      memoryTotalBytes: 1000,
+      memoryAvailableBytes: 40,
+      disks: [{ path: "/data", totalBytes: 1000, availableBytes: 49 }],
+      network: [{ name: "eth0", receivedBytes: 5, sentBytes: 6 }],
+    }),
+  });
+  expect(await check(new AbortController().signal)).toMatchObject({
+    status: "degraded",
+    message: "runs out: memory, the disk of /data",
+    figures: { "disk_available_bytes:/data": 49, "network_sent_bytes:eth0": 6 },
+  });
 });
 
 test("details are for operators, and never hold a secret", async () => {
