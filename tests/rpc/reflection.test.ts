@@ -1,4 +1,6 @@
 /** Server reflection, as grpcurl and buf ask for it. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { create, fromBinary, createFileRegistry, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type FileDescriptorProto,
@@ -187,6 +189,23 @@ test("is on the gRPC door only", async () => {
     });
     expect(response.status).toBe(404);
   }
+});
+
+test("buf curl lists and calls by it", async () => {
+  const buf = async (...args: string[]) => {
+    const { stdout } = await promisify(execFile)("node_modules/.bin/buf", [
+      "curl",
+      "--protocol=grpc",
+      "--http2-prior-knowledge",
+      ...args,
+    ]);
+    return stdout;
+  };
+  const url = `http://${doors.grpcAddress}`;
+  const methods = await buf("--list-methods", url);
+  expect(methods.split("\n")).toContain("tribe.v1.ChatService/ListModels");
+  const answer = await buf("--data", "{}", `${url}/tribe.v1.ChatService/ListModels`);
+  expect(JSON.parse(answer)).toMatchObject({ models: [{ model: "double" }] });
 });
 
 test("can be switched off", async () => {

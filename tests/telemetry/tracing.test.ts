@@ -229,3 +229,20 @@ test("a failure of the provider is one of its span and of the call, without its 
   expect(only(spans, "chat turn")).toMatchObject({ status: 2 });
   expect(sink.raw()).not.toContain("nobody may record");
 });
+
+test("Sentry gets the same traces where the operator wants it", async () => {
+  const sentry = await startOtlpSink();
+  onTestFinished(() => sentry.close());
+  const { app, sink, finish } = await startTraced({
+    SENTRY_DSN: sentry.url.replace("http://", "http://publickey@") + "/42",
+    SENTRY_TRACES: "on",
+  });
+  const ids = newTrace();
+  await grpc(app, withKey(app, ids));
+  await finish();
+  expect(sentry.trace(ids.traceId).length).toBe(sink.trace(ids.traceId).length);
+  expect(sentry.requests[0]).toMatchObject({
+    path: "/api/42/integration/otlp/v1/traces",
+    headers: { "x-sentry-auth": "sentry sentry_key=publickey" },
+  });
+});
