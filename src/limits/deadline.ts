@@ -26,7 +26,7 @@ export function createDeadline(patienceMs: number, onLate: () => void): Deadline
     let isLate = false;
     for (const one of waiting) {
       if (one.since > limit) {
-        timer = setTimeout(expire, Math.ceil(one.since - limit)).unref();
+        timer = setTimeout(expire, Math.ceil(one.since - limit));
         break;
       }
       isLate = true;
@@ -50,7 +50,8 @@ export function createDeadline(patienceMs: number, onLate: () => void): Deadline
           },
         };
         waiting.add(one);
-        timer ??= setTimeout(expire, patienceMs).unref();
+        // It keeps the process running: somebody waits, and the other side may be gone.
+        timer ??= setTimeout(expire, patienceMs);
         pending.then(
           (value) => waiting.delete(one) && resolve(value),
           (reason: unknown) => waiting.delete(one) && resolve(late(reason)),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { EntityManager, MikroORM } from "@mikro-orm/postgresql";
 import { type PooledClient, queryUntilAborted } from "./cancel.ts";
 import { isDatabaseUnavailable, throwDatabaseFailure } from "./failure.ts";
@@ -99,6 +100,9 @@ const cancelBackend: Statement = {
   text: "select pg_cancel_backend($1::int)",
 };
 
+/** How long closing waits for connections that are in use, milliseconds. */
+const longestCloseMs = 10_000;
+
 /** Opens the pool; connects when first used, so an absent server does not fail here. */
 export async function createPostgres(options: PostgresOptions): Promise<Postgres> {
   const orm = createOrm(options);
@@ -174,6 +178,12 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
   });
   const hasReplicas = (options.replicaUrls ?? []).length > 0;
 
+  async function endPools(): Promise<void> {
+    await orm.close();
+    // An ORM that was never asked itself leaves the pool open, and so the process running.
+    for (const open of [pool, ...replicaPools]) if (!open.ending) await open.end();
+  }
+
   return {
     orm,
     run: (statement, values) => ask(statement.name, () => pipeline.query(statement, values)),
@@ -229,9 +239,11 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
     async close() {
       await presence.close();
       await pipeline.close();
-      await orm.close();
-      // An ORM that was never asked itself leaves the pool open, and so the process running.
-      for (const open of [pool, ...replicaPools]) if (!open.ending) await open.end();
+      // A pool waits for each of its clients to be given back, also for one whose server is gone.
+      const ended = new AbortController();
+      const { signal } = ended;
+      await Promise.race([endPools(), delay(longestCloseMs, undefined, { signal })]);
+      ended.abort();
     },
   };
 }
