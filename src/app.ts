@@ -18,6 +18,7 @@ import { createConversations } from "./conversations/conversations.ts";
 import { createVault, type Vault } from "./conversations/vault.ts";
 import type { Embedded } from "./embedded/embedded.ts";
 import { prepareEmbeddedDatabase } from "./embedded-database.ts";
+import { startNeeded } from "./embedded-needs.ts";
 import { entities } from "./entities.ts";
 import { createHealthChecks } from "./health-checks.ts";
 import { createHealth } from "./health/health.ts";
@@ -94,26 +95,6 @@ const services = [
   UsageService,
   AdminService,
 ];
-
-async function startNeeded(
-  { production, postgres, redis, identity, directory }: Config,
-  onProgress: (message: string) => void,
-): Promise<Embedded | undefined> {
-  const needs = {
-    postgres: postgres.url === undefined,
-    redis: redis.kind === "embedded",
-    // In production an operator makes the first administrator instead.
-    adminApiKey: identity.adminApiKey === undefined && !production,
-    // Several instances on one database must have the same secret.
-    secretKey:
-      identity.secretKeys.length === 0 &&
-      (postgres.url === undefined || identity.adminApiKey === undefined),
-  };
-  if (!Object.values(needs).includes(true)) return undefined;
-  // Production never needs it, nor the memory that it takes.
-  const { startEmbedded } = await import("./embedded/embedded.ts");
-  return startEmbedded(directory, needs, onProgress);
-}
 
 async function assemble(
   config: Config,
