@@ -1,56 +1,23 @@
 import { resolve } from "node:path";
 import { type IdentityConfig, readIdentityConfig } from "./config-identity.ts";
+import { type PostgresConfig, readPostgresConfig } from "./config-postgres.ts";
+import { type RedisAddress, readRedisConfig } from "./config-redis.ts";
 import { createConfigReader, readSecret, type ConfigReader } from "./config-reader.ts";
 import type { Environment, NetworkAddress } from "./config-reader.ts";
 import { readTelemetryConfig, type TelemetryConfig } from "./config-telemetry.ts";
-import { readTlsTrust, type TlsTrust } from "./config-tls.ts";
 
 export { configKeys } from "./config-keys.ts";
+export { type PostgresConfig, readPostgresConfig } from "./config-postgres.ts";
+export type { RedisAddress, RedisCredentials } from "./config-redis.ts";
 export type { IdentityConfig } from "./config-identity.ts";
 export type { Environment, NetworkAddress } from "./config-reader.ts";
 export type { TelemetryConfig } from "./config-telemetry.ts";
 export type { TlsTrust } from "./config-tls.ts";
 
-/** How a Redis server is spoken to, whatever finds its address. */
-export interface RedisCredentials {
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly tls: boolean;
-  /** Of TLS. Undefined: authorities that Node brings along, and no certificate of our own. */
-  readonly trust?: TlsTrust | undefined;
-  /** Number of the database; a cluster has only 0. */
-  readonly database: number;
-}
-
-/** Where Redis is. */
-export type RedisAddress =
-  | {
-      readonly kind: "standalone";
-      readonly url: string;
-      readonly trust?: TlsTrust | undefined;
-    }
-  /** A Unix domain socket, as the embedded default has it. */
-  | { readonly kind: "socket"; readonly path: string }
-  | ({
-      readonly kind: "sentinel";
-      readonly masterName: string;
-      readonly sentinels: readonly NetworkAddress[];
-    } & RedisCredentials)
-  | ({ readonly kind: "cluster"; readonly nodes: readonly NetworkAddress[] } & RedisCredentials);
-
 /** A provider's account. A base URL without a key is legal: a server of one's own may need none. */
 export interface ProviderAccount {
   readonly apiKey: string | undefined;
   readonly baseUrl: string | undefined;
-}
-
-/** Where PostgreSQL is. */
-export interface PostgresConfig {
-  /** Undefined: run the embedded one. */
-  readonly url: string | undefined;
-  readonly replicaUrls: readonly string[];
-  /** With it, every connection is TLS. Undefined: as the URLs say. */
-  readonly trust: TlsTrust | undefined;
 }
 
 /** How what people and models say is kept at rest. */
@@ -146,7 +113,7 @@ export function readConfig(environment: Environment): Config {
     trustedProxies: reader.networks("TRUSTED_PROXIES"),
     corsOrigins: readCorsOrigins(reader),
     postgres: readPostgresConfig(reader),
-    redis: readRedis(reader),
+    redis: readRedisConfig(reader),
     providers: {
       openai: readAccount(reader, "OPENAI_API_KEY", "OPENAI_BASE_URL"),
       anthropic: readAccount(reader, "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
@@ -208,25 +175,6 @@ function requireProductionKeys(reader: ConfigReader) {
     );
 }
 
-/** Reads where PostgreSQL is, and collects faults in the reader. */
-export function readPostgresConfig(reader: ConfigReader): PostgresConfig {
-  const schemes = ["postgres", "postgresql"];
-  const url = reader.url("DATABASE_URL", schemes);
-  const replicaUrls = reader.urls("DATABASE_REPLICA_URLS", schemes);
-  const trust = readTlsTrust(reader, "DATABASE");
-  if (replicaUrls.length > 0 && reader.text("DATABASE_URL") === undefined)
-    reader.fault("DATABASE_REPLICA_URLS", "needs DATABASE_URL, the primary");
-  if (trust !== undefined && reader.text("DATABASE_URL") === undefined)
-    reader.fault("DATABASE_URL", "is needed with DATABASE_CA and DATABASE_CERTIFICATE");
-  const insecure = /[?&](sslmode=(disable|no-verify)|sslrootcert=|uselibpqcompat=)/;
-  if (trust !== undefined && [url ?? "", ...replicaUrls].some((text) => insecure.test(text)))
-    reader.fault(
-      "DATABASE_CA",
-      "and DATABASE_CERTIFICATE mean TLS with a server that is checked: leave sslmode=disable, sslmode=no-verify, sslrootcert and uselibpqcompat out of the URLs",
-    );
-  return { url, replicaUrls, trust };
-}
-
 /** Reads how content is kept, and collects faults in the reader. */
 export function readContentConfig(reader: ConfigReader): ContentConfig {
   const given = (reader.text("CONTENT_KEY")?.split(",") ?? []).map((key) => key.trim());
@@ -238,53 +186,6 @@ export function readContentConfig(reader: ConfigReader): ContentConfig {
       "must be secrets of at least 32 bytes with commas between them, the newest first; `none` in front of them seals nothing more",
     );
   return { secrets, isSealing };
-}
-
-function readRedis(reader: ConfigReader): Config["redis"] {
-  const url = reader.url("REDIS_URL", ["redis", "rediss"]);
-  const sentinels = reader.addresses("REDIS_SENTINELS", 26_379);
-  const nodes = reader.addresses("REDIS_CLUSTER_NODES", 6379);
-  const masterName = reader.text("REDIS_MASTER_NAME");
-  const trust = readTlsTrust(reader, "REDIS");
-  const credentials = { ...readRedisCredentials(url, reader), trust };
-  if (trust !== undefined && !credentials.tls)
-    reader.fault("REDIS_URL", "must begin with rediss:// for REDIS_CA and REDIS_CERTIFICATE");
-  if (sentinels.length > 0 && nodes.length > 0)
-    reader.fault("REDIS_SENTINELS", "and REDIS_CLUSTER_NODES are both set: set one of them");
-  if ((reader.text("REDIS_SENTINELS") === undefined) !== (masterName === undefined))
-    reader.fault("REDIS_MASTER_NAME", "and REDIS_SENTINELS belong together: set both or neither");
-  if (nodes.length > 0 && credentials.database !== 0)
-    reader.fault("REDIS_URL", "names a database other than 0, which a Redis Cluster does not have");
-  if (sentinels.length > 0)
-    return { kind: "sentinel", masterName: masterName ?? "", sentinels, ...credentials };
-  if (nodes.length > 0) return { kind: "cluster", nodes, ...credentials };
-  return url === undefined ? { kind: "embedded" } : { kind: "standalone", url, trust };
-}
-
-function readRedisCredentials(url: string | undefined, reader: ConfigReader): RedisCredentials {
-  if (url === undefined)
-    return { username: undefined, password: undefined, tls: false, database: 0 };
-  const { username, password, protocol, pathname } = new URL(url);
-  const database = pathname.replace(/^\//, "");
-  const decode = (part: string) => {
-    try {
-      return decodeURIComponent(part) || undefined;
-    } catch {
-      reader.fault("REDIS_URL", "has a user or password with a % that must be written as %25");
-      return undefined;
-    }
-  };
-  if (!/^\d{0,5}$/.test(database))
-    reader.fault(
-      "REDIS_URL",
-      "must end in the number of a database, for example /0, or in nothing",
-    );
-  return {
-    username: decode(username),
-    password: decode(password),
-    tls: protocol === "rediss:",
-    database: Number(database),
-  };
 }
 
 function readMetrics(reader: ConfigReader, host: string): Config["metrics"] {
