@@ -56,6 +56,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   );
   let waiting: Submission[] = [];
   let underWay = 0;
+  let closed = false;
 
   function end() {
     underWay -= 1;
@@ -74,6 +75,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return underWay;
     },
     query(statement, values) {
+      // A connection that was opened now would stay, and the process with it.
+      if (closed) return Promise.reject(new Error("Connection terminated: it was closed"));
       if (underWay >= options.limit) {
         return Promise.reject(new Error("timeout expired: too many statements are waiting"));
       }
@@ -87,6 +90,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       for (const lane of lanes) lane.giveUp();
     },
     async close() {
+      closed = true;
       if (waiting.length > 0) send();
       await Promise.all(lanes.map((lane) => lane.close()));
     },

@@ -45,7 +45,7 @@ export function watchPresence({ createClient, timeoutMs, onAway }: PresenceOptio
       await pipeline.query(heartbeat, []);
     } catch (error) {
       // One connection that was cut says nothing yet; silence does.
-      if (away || performance.now() - askedAt > timeoutMs / 2) throw error;
+      if (away || closed || performance.now() - askedAt > timeoutMs / 2) throw error;
       await pipeline.query(heartbeat, []);
     }
   }

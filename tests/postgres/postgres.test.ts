@@ -247,6 +247,23 @@ describe("with a database", () => {
     expect(await running).toEqual([[""]]);
   });
 
+  test("nothing is left open by a close in the middle of a heartbeat", async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const postgres = await createPostgres({ url: database.url, entities });
+      // The first call begins the beat, whose answer is still to come.
+      const asked = Promise.allSettled([postgres.run(one, [])]);
+      await postgres.close();
+      await asked;
+      expect(await failureOf(postgres.run(one, []))).toEqual(unavailable);
+    }
+    const rows = () =>
+      database.sql(
+        `select pid from pg_stat_activity where datname = current_database()
+         and query like 'select 1%' and pid <> pg_backend_pid()`,
+      );
+    await expect.poll(rows).toEqual([]);
+  });
+
   test("connections say who they are", async () => {
     const rows = await database.sql(
       `select distinct application_name from pg_stat_activity
