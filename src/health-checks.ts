@@ -29,8 +29,8 @@ export function createHealthChecks(parts: CheckedParts): HealthCheck[] {
       essential: true,
       async check() {
         await postgres.ping();
-        const { connections, idle, waiting } = postgres.pool();
-        return { figures: { connections, idle, waiting } };
+        const { connections, idle, waiting, most } = postgres.pool();
+        return { figures: { connections, idle, waiting, most } };
       },
     },
     {

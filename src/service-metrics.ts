@@ -144,6 +144,18 @@ function addEngines(metrics: Metrics, { health, postgres, redis }: MeasuredParts
     },
   );
   metrics.gauge(
+    "db_client_connection_max",
+    "The most connections to PostgreSQL that there may be",
+    ["db_client_connection_pool_name"],
+    (report) => {
+      report(postgres.pool().most, "postgresql");
+      for (const { name, figures } of health.report().components) {
+        const { most } = figures;
+        if (name.startsWith("postgres:replica:") && most !== undefined) report(most, name);
+      }
+    },
+  );
+  metrics.gauge(
     "db_client_connection_pending_requests",
     "Calls that wait for a connection to PostgreSQL",
     ["db_client_connection_pool_name"],

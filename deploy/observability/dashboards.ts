@@ -203,6 +203,14 @@ export const dashboards: readonly Dashboard[] = [
         },
       },
       {
+        title: "Cost an hour by kind",
+        unit: "currencyUSD",
+        description: "What the tokens of each kind cost, at the pace of now",
+        queries: {
+          "{{model}} {{kind}}": `3600 * ${rate("tribe_cost_dollars_total", "model, kind")}`,
+        },
+      },
+      {
         title: "Runs without a price",
         unit: "reqps",
         description: "Runs of models whose price is not known",
@@ -248,6 +256,10 @@ export const dashboards: readonly Dashboard[] = [
           "{{db_client_connection_pool_name}} {{db_client_connection_state}}": gauge(
             "db_client_connection_count",
             "sum by (db_client_connection_pool_name, db_client_connection_state)",
+          ),
+          "{{db_client_connection_pool_name}} at most": gauge(
+            "db_client_connection_max",
+            "sum by (db_client_connection_pool_name)",
           ),
           "calls that wait": gauge("db_client_connection_pending_requests", "sum"),
         },

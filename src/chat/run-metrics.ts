@@ -6,7 +6,9 @@
 import { DomainError } from "../errors.ts";
 import type { Answerer } from "../providers/model-answer.ts";
 import type { Models } from "../providers/models.ts";
+import type { Price } from "../providers/catalog.ts";
 import type { CounterHandle, HistogramHandle, Metrics } from "../telemetry/metrics.ts";
+import { ratesByKind, type TokenKind, tokenKinds, tokensByKind } from "../usage/cost.ts";
 import type { TurnSettlement } from "./turn.repository.ts";
 
 type Settlement = Pick<
@@ -55,14 +57,12 @@ interface Handles {
   readonly inputUsage: HistogramHandle;
   readonly outputUsage: HistogramHandle;
   readonly tokens: Readonly<Record<TokenKind, CounterHandle>>;
-  readonly cost: CounterHandle;
+  readonly cost: Readonly<Record<TokenKind, CounterHandle>>;
   readonly unpriced: CounterHandle;
   readonly states: Readonly<Record<TurnSettlement["status"], CounterHandle>>;
   duration(errorType: string): HistogramHandle;
 }
 
-const tokenKinds = ["input", "cached_input", "cache_write", "output", "reasoning"] as const;
-type TokenKind = (typeof tokenKinds)[number];
 const statuses = ["completed", "failed", "cancelled", "interrupted"] as const;
 
 /** Begins to measure. */
@@ -70,7 +70,7 @@ export function createRunMetrics(
   metrics: Metrics,
   models: Pick<Models, "list" | "deployments">,
 ): RunMetrics {
-  const knownModels = new Set(models.list().map(({ model }) => model));
+  const prices = new Map(models.list().map(({ model, price }) => [model, price]));
   const knownDeployments = new Set(models.deployments().map(({ name }) => name));
   const handlesOf = createHandles(metrics);
   const attempts = metrics.counter(
@@ -80,7 +80,7 @@ export function createRunMetrics(
   );
 
   function find(model: string, provider: string): Handles {
-    return handlesOf(knownModels.has(model) ? model : otherModel, provider);
+    return handlesOf(prices.has(model) ? model : otherModel, provider);
   }
   return {
     attempted({ provider, deployment }, error) {
@@ -90,7 +90,7 @@ export function createRunMetrics(
     ended({ settlement, isCached, startedAt, firstContentAt, endedAt }) {
       const { status, usage } = settlement;
       const handles = find(settlement.model, settlement.provider);
-      count(handles, settlement);
+      count(handles, settlement, prices.get(settlement.model));
       if (isCached) return;
       handles
         .duration(status === "completed" ? "" : (settlement.errorReason ?? "INTERNAL"))
@@ -105,27 +105,39 @@ export function createRunMetrics(
         }
       }
     },
-    abandoned: (settlement) => count(find(settlement.model, settlement.provider), settlement),
+    abandoned(settlement) {
+      const { model, provider } = settlement;
+      count(find(model, provider), settlement, prices.get(model));
+    },
   };
 }
 
-function count(handles: Handles, { status, usage, costMicros }: Settlement): void {
+function count(handles: Handles, settlement: Settlement, price: Price | undefined): void {
+  const { status, usage, costMicros } = settlement;
+  const tokens = tokensByKind(usage);
   handles.states[status].add();
-  countTokens(handles, usage);
+  for (const kind of tokenKinds) handles.tokens[kind].add(tokens[kind]);
+  if (usage.inputTokens > 0) handles.inputUsage.observe(usage.inputTokens);
+  if (usage.outputTokens > 0) handles.outputUsage.observe(usage.outputTokens);
   if (costMicros === undefined) handles.unpriced.add();
-  else handles.cost.add(Number(costMicros) / 1e6);
+  else countCost(handles, Number(costMicros) / 1e6, tokens, usage.inputTokens, price);
 }
 
-/** Kinds do not overlap: together they are all tokens. */
-function countTokens({ tokens, inputUsage, outputUsage }: Handles, usage: TurnSettlement["usage"]) {
-  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens } = usage;
-  tokens.input.add(Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens));
-  tokens.cached_input.add(cachedInputTokens);
-  tokens.cache_write.add(cacheWriteTokens);
-  tokens.output.add(Math.max(0, outputTokens - reasoningTokens));
-  tokens.reasoning.add(reasoningTokens);
-  if (inputTokens > 0) inputUsage.observe(inputTokens);
-  if (outputTokens > 0) outputUsage.observe(outputTokens);
+/** The kinds together are the cost to the cent; what failed attempts cost is shared out likewise. */
+function countCost(
+  { cost }: Handles,
+  dollars: number,
+  tokens: Readonly<Record<TokenKind, number>>,
+  inputTokens: number,
+  price: Price | undefined,
+): void {
+  if (dollars === 0) return;
+  const rates = price && ratesByKind(price, inputTokens);
+  const weightOf = (kind: TokenKind) => tokens[kind] * (rates?.[kind] ?? 1);
+  let sum = 0;
+  for (const kind of tokenKinds) sum += weightOf(kind);
+  if (sum === 0) cost.input.add(dollars);
+  else for (const kind of tokenKinds) cost[kind].add((dollars * weightOf(kind)) / sum);
 }
 
 function reasonOf(error: unknown): string {
@@ -170,7 +182,11 @@ function createHandles(metrics: Metrics): (model: string, provider: string) => H
     ...labels,
     "kind",
   ]);
-  const cost = metrics.counter("tribe_cost_dollars", "What runs cost, US dollars", labels);
+  const cost = metrics.counter(
+    "tribe_cost_dollars",
+    "What runs cost by kind of token, US dollars",
+    [...labels, "kind"],
+  );
   const unpriced = metrics.counter(
     "tribe_unpriced_runs",
     "Runs of models whose price is not known",
@@ -193,7 +209,7 @@ function createHandles(metrics: Metrics): (model: string, provider: string) => H
       inputUsage: usage.with("chat", provider, model, "input"),
       outputUsage: usage.with("chat", provider, model, "output"),
       tokens: each(tokenKinds, (kind) => tokens.with(model, provider, kind)),
-      cost: cost.with(model, provider),
+      cost: each(tokenKinds, (kind) => cost.with(model, provider, kind)),
       unpriced: unpriced.with(model, provider),
       states: each(statuses, (status) => runs.with(model, provider, status)),
       duration(errorType) {

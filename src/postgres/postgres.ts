@@ -20,6 +20,8 @@ export interface PoolState {
   idle: number;
   /** Calls that wait for a connection. */
   waiting: number;
+  /** The most connections that there may be. */
+  most: number;
   /** Statements of `run` that have not ended. */
   underWay: number;
 }
@@ -65,7 +67,7 @@ export interface Postgres {
 
 /** What we use of pg's Pool, which comes without types. */
 interface Pool {
-  readonly options: object;
+  readonly options: { readonly max: number };
   readonly Client: new (options: object) => PgClient;
   readonly totalCount: number;
   readonly idleCount: number;
@@ -233,6 +235,7 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
       connections: pool.totalCount,
       idle: pool.idleCount,
       waiting: pool.waitingCount,
+      most: pool.options.max,
       underWay: pipeline.underWay,
     }),
     replicas: watchedReplicas,

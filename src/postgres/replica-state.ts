@@ -10,6 +10,8 @@ export interface ReplicaState {
   connections: number;
   idle: number;
   waiting: number;
+  /** The most connections that there may be. */
+  most: number;
 }
 
 /** A read replica of DATABASE_REPLICA_URLS. */
@@ -25,6 +27,7 @@ export interface WatchedPool {
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
+  readonly options: { readonly max: number };
   on(event: "error", listener: (error: Error) => void): unknown;
   query(query: {
     name?: string;
@@ -73,6 +76,7 @@ export function createReplica(url: string, pool: WatchedPool): Replica {
           connections: pool.totalCount,
           idle: pool.idleCount,
           waiting: pool.waitingCount,
+          most: pool.options.max,
         };
       } finally {
         clearTimeout(timer);

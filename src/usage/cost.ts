@@ -19,9 +19,7 @@ const PRICED_TOKENS = 1_000_000n;
 export function costMicros(price: Price | undefined, usage: TokenUsage): bigint | undefined {
   if (price === undefined) return undefined;
   const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens } = usage;
-  const { longInput } = price;
-  const rates =
-    longInput !== undefined && inputTokens > longInput.aboveInputTokens ? longInput : price;
+  const rates = ratesOf(price, inputTokens);
   // A server that counts cached tokens beside its input tokens must not make the rest negative.
   const fresh = Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens);
   const sum =
@@ -30,6 +28,46 @@ export function costMicros(price: Price | undefined, usage: TokenUsage): bigint 
     BigInt(cacheWriteTokens) * rates.cacheWriteMicros +
     BigInt(outputTokens) * rates.outputMicros;
   return (sum + PRICED_TOKENS / 2n) / PRICED_TOKENS;
+}
+
+/** The kinds of tokens, none of which contains another. */
+export const tokenKinds = ["input", "cached_input", "cache_write", "output", "reasoning"] as const;
+export type TokenKind = (typeof tokenKinds)[number];
+
+/** Tokens by kind; together they are all of them. */
+export function tokensByKind(usage: TokenUsage): Record<TokenKind, number> {
+  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens } = usage;
+  return {
+    input: Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens),
+    cached_input: cachedInputTokens,
+    cache_write: cacheWriteTokens,
+    output: Math.max(0, outputTokens - reasoningTokens),
+    reasoning: reasoningTokens,
+  };
+}
+
+/**
+ * What a million tokens of each kind cost in a request with so much input, millionths of a US
+ * dollar: for shares of a cost, where a rounding error is no harm.
+ */
+export function ratesByKind(price: Price, inputTokens: number): Record<TokenKind, number> {
+  const { inputMicros, cachedInputMicros, cacheWriteMicros, outputMicros } = ratesOf(
+    price,
+    inputTokens,
+  );
+  const output = Number(outputMicros);
+  return {
+    input: Number(inputMicros),
+    cached_input: Number(cachedInputMicros),
+    cache_write: Number(cacheWriteMicros),
+    output,
+    reasoning: output,
+  };
+}
+
+function ratesOf(price: Price, inputTokens: number): Omit<Price, "longInput"> {
+  const { longInput } = price;
+  return longInput !== undefined && inputTokens > longInput.aboveInputTokens ? longInput : price;
 }
 
 /**

@@ -39,7 +39,12 @@ test("tokens, cost, speed and states of runs, by models of the catalogue only", 
   expect(value("tribe_tokens_total", { ...labels, kind: "cached_input" })).toBe(30);
   expect(value("tribe_tokens_total", { ...labels, kind: "output" })).toBe(9);
   expect(value("tribe_tokens_total", { model: "other", kind: "output" })).toBe(3);
-  expect(value("tribe_cost_dollars_total", labels)).toBeGreaterThan(0);
+  // Three runs at 0.15, 0.075 and 0.60 dollars a million tokens, each rounded to a millionth.
+  const cost = (kind: string) => value("tribe_cost_dollars_total", { ...labels, kind })!;
+  expect(cost("input") / cost("output")).toBeCloseTo((40 * 0.15) / (3 * 0.6));
+  expect(cost("cached_input") / cost("output")).toBeCloseTo((10 * 0.075) / (3 * 0.6));
+  expect([cost("cache_write"), cost("reasoning")]).toEqual([0, 0]);
+  expect(value("tribe_cost_dollars_total", labels)).toBeCloseTo(3 * 9e-6);
   expect(value("tribe_unpriced_runs_total", { model: "other" })).toBe(1);
   expect(value("tribe_runs_total", { ...labels, state: "completed" })).toBe(3);
   expect(value("tribe_runs_total", { ...labels, state: "failed" })).toBe(1);
@@ -85,6 +90,9 @@ test("the engines, the process and the machine", async () => {
   expect(value("tribe_ready")).toBe(1);
   expect(value("tribe_component_status", { component: "postgres", status: "ok" })).toBe(1);
   expect(value("db_client_connection_count")).toBeGreaterThan(0);
+  expect(value("db_client_connection_max", { db_client_connection_pool_name: "postgresql" })).toBe(
+    10,
+  );
   expect(value("db_client_connection_pending_requests")).toBe(0);
   expect(value("tribe_redis_connected")).toBe(1);
   expect(value("tribe_redis_failed_commands_total")).toBeGreaterThanOrEqual(0);

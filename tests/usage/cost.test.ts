@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Price } from "../../src/providers/catalog.ts";
 import type { TokenUsage } from "../../src/providers/provider.ts";
-import { costMicros } from "../../src/usage/cost.ts";
+import { costMicros, ratesByKind, tokenKinds, tokensByKind } from "../../src/usage/cost.ts";
 
 const price: Price = {
   inputMicros: 2_500_000n,
@@ -83,6 +83,37 @@ describe("costMicros", () => {
         const difference = 2n * (exact - (cost ?? -1n) * 1_000_000n);
         expect(difference >= -1_000_000n && difference < 1_000_000n).toBe(true);
       }),
+    );
+  });
+});
+
+describe("tokens and rates by kind", () => {
+  test("come to what the run cost, and to all its tokens", () => {
+    const count = fc.nat({ max: 5_000 });
+    fc.assert(
+      fc.property(
+        fc.record({
+          fresh: count,
+          cachedInputTokens: count,
+          cacheWriteTokens: count,
+          plain: count,
+          reasoningTokens: count,
+        }),
+        ({ fresh, plain, ...rest }) => {
+          const tokens = usage({
+            ...rest,
+            inputTokens: fresh + rest.cachedInputTokens + rest.cacheWriteTokens,
+            outputTokens: plain + rest.reasoningTokens,
+          });
+          const kinds = tokensByKind(tokens);
+          const rates = ratesByKind(price, tokens.inputTokens);
+          const sum = (of: (kind: (typeof tokenKinds)[number]) => number) =>
+            tokenKinds.reduce((total, kind) => total + of(kind), 0);
+          expect(sum((kind) => kinds[kind])).toBe(tokens.inputTokens + tokens.outputTokens);
+          const micros = sum((kind) => kinds[kind] * rates[kind]) / 1e6;
+          expect(Math.abs(micros - Number(costMicros(price, tokens)))).toBeLessThanOrEqual(0.5);
+        },
+      ),
     );
   });
 });
