@@ -152,7 +152,13 @@ describe("headers", () => {
       ([, path]) => path ?? "",
     );
     expect(loaded.length).toBeGreaterThan(2);
-    for (const path of loaded) expect((await call(edge, path)).status).toBe(200);
+    for (const path of loaded) {
+      const part = await call(edge, path, { headers: { "accept-encoding": "gzip, br" } });
+      expect(part.status).toBe(200);
+      expect(part.headers["cache-control"]).toBe("public, max-age=31536000, immutable");
+      expect(part.headers["content-encoding"]).toBe(path.endsWith(".png") ? undefined : "br");
+    }
+    expect(page.headers["cache-control"]).toBe("no-cache");
   });
 
   test("the caller's request id goes through if it is sane, else a new one", async () => {

@@ -209,10 +209,11 @@ describe("files", () => {
   const year = "public, max-age=31536000, immutable";
 
   test.each([
-    ["/console/assets/app-1a2B3c_4.js", {}, year],
+    ["/console/assets/app-1a2b3c4d.js", {}, year],
     ["/docs/style.0123456789abcdef.css", {}, year],
-    ["/console/assets/app-1a2B3c_4.js", { "cache-control": "no-cache" }, "no-cache"],
+    ["/console/assets/app-1a2b3c4d.js", { "cache-control": "no-cache" }, "no-cache"],
     ["/console/assets/app.js", {}, undefined],
+    ["/console/assets/my-component.js", {}, undefined],
     ["/api/v1/models", {}, undefined],
   ])("%s with %o is cached: %s", async (path, headers, expected) => {
     const server = createHttp1Server((_, response) => response.writeHead(200, headers).end("x"));

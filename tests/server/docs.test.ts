@@ -24,7 +24,7 @@ test("serves a page whose parts are all its own", async () => {
   expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
   const text = await page.text();
   const parts = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? "");
-  expect(parts).toContain("/docs/swagger-ui-bundle.js");
+  expect(parts.join(" ")).toMatch(/\/docs\/swagger-ui-bundle\.[0-9a-f]{16}\.js/);
   for (const path of parts) {
     const part = await get(path);
     expect([path, part.status]).toEqual([path, 200]);
@@ -46,14 +46,60 @@ test("lets the page run nothing but its own scripts", async () => {
   expect(await (await get("/docs")).text()).not.toMatch(/<script>|<script [^>]*>[^<]|\son\w+=/);
 });
 
-test("sends what a browser has again only if it changed, and squeezed if it may", async () => {
-  const first = await get("/docs/swagger-ui.css", { "accept-encoding": "gzip" });
-  expect(first.headers.get("content-encoding")).toBe("gzip");
-  const plain = await get("/docs/swagger-ui.css", { "accept-encoding": "identity" });
+/** Where the page finds a part. */
+async function addressOf(part: string): Promise<string> {
+  const page = await (await get("/docs")).text();
+  return new RegExp(`"(/docs/${part}[^"]+)"`).exec(page)?.[1] ?? `no ${part} in the page`;
+}
+
+test("names the parts by their content, so that they are kept for a year", async () => {
+  const part = await get(await addressOf("swagger-ui-bundle"));
+  expect(part.headers.get("cache-control")).toBe("public, max-age=31536000, immutable");
+  for (const path of ["/docs", "/openapi.json"])
+    expect((await get(path)).headers.get("cache-control")).toBe("no-cache");
+});
+
+test("has the parts for the page of another version, too, and lets nobody keep them", async () => {
+  const current = await addressOf("start");
+  const other = await get(current.replace(/[0-9a-f]{16}/, "0123456789abcdef"));
+  expect(other.status).toBe(200);
+  expect(other.headers.get("cache-control")).toBe("no-cache");
+  expect(await other.text()).toBe(await (await get(current)).text());
+});
+
+test.each(["start.js", "nothing.0123456789abcdef.js", "../docs.ts", "%2e%2e%2fdocs.ts", "start."])(
+  "has no part %s",
+  async (name) => {
+    const response = await get(`/docs/${name}`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: 5 });
+  },
+);
+
+test("squeezes what can be squeezed, as the browser likes it", async () => {
+  const style = await addressOf("swagger-ui");
+  const plain = await get(style, { "accept-encoding": "identity" });
   expect(plain.headers.get("content-encoding")).toBeNull();
-  expect(await plain.text()).toBe(await first.text());
+  const text = await plain.text();
+  for (const [accepted, coding] of [
+    ["gzip", "gzip"],
+    ["gzip, deflate, br, zstd", "br"],
+    ["br;q=0, gzip", "gzip"],
+  ] as const) {
+    const squeezed = await get(style, { "accept-encoding": accepted });
+    expect(squeezed.headers.get("content-encoding")).toBe(coding);
+    expect(squeezed.headers.get("vary")).toBe("accept-encoding");
+    expect(Number(squeezed.headers.get("content-length"))).toBeLessThan(text.length / 4);
+    expect(await squeezed.text()).toBe(text);
+  }
+  const icon = await get(await addressOf("favicon"), { "accept-encoding": "br" });
+  expect(icon.headers.get("content-encoding")).toBeNull();
+});
+
+test("sends what a browser has again only if it changed", async () => {
+  const first = await get("/openapi.json");
   const etag = first.headers.get("etag") ?? "";
-  const again = await get("/docs/swagger-ui.css", { "if-none-match": etag });
+  const again = await get("/openapi.json", { "if-none-match": etag });
   expect(again.status).toBe(304);
   expect(await again.text()).toBe("");
 });
