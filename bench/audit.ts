@@ -22,7 +22,7 @@ const directory = join(import.meta.dirname, "results", `audit-${process.pid}`);
 mkdirSync(directory, { recursive: true, mode: 0o711 });
 const databases = await startDatabases(directory);
 const postgres = await createPostgres({
-  url: databases.databaseUrl,
+  url: (await databases.another()).databaseUrl,
   entities,
   poolSize: concurrency,
 });

@@ -3,13 +3,21 @@ import type { ChildProcess } from "node:child_process";
 import { readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../src/embedded/postgres.ts";
+import { entities } from "../src/entities.ts";
+import { createPostgres } from "../src/postgres/postgres.ts";
 import { freePort, startProgram, stop } from "./processes.ts";
 
-export interface Databases {
+/** Where one service keeps its data. */
+export interface DatabaseUrls {
   databaseUrl: string;
   redisUrl: string;
+}
+
+export interface Databases {
   postgresPid: number;
   redis: ChildProcess;
+  /** Makes empty databases for one more service. */
+  another(): Promise<DatabaseUrls>;
   /** Ends them and deletes their files. */
   stop(): Promise<void>;
 }
@@ -26,9 +34,16 @@ export async function startDatabases(directory: string): Promise<Databases> {
   const port = await freePort();
   const options = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory];
   const redis = startProgram("redis-server", options);
+  let services = 0;
   return {
-    databaseUrl: postgres.url,
-    redisUrl: `redis://127.0.0.1:${port}`,
+    async another() {
+      const name = `service_${services}`;
+      const administrator = await createPostgres({ url: postgres.url, entities, poolSize: 1 });
+      await administrator.work((em) => em.execute(`create database ${name}`));
+      await administrator.close();
+      const databaseUrl = new URL(name, postgres.url).href;
+      return { databaseUrl, redisUrl: `redis://127.0.0.1:${port}/${services++}` };
+    },
     postgresPid: Number.parseInt(pidFile, 10),
     redis,
     async stop() {

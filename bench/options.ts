@@ -39,7 +39,8 @@ const help = `npm run bench -- [options]
   --soak TURNS           only Tribe: so many unary turns, memory every tenth of them
   --rest [ROUNDS CALLS]  only the REST edge: the transcoder, Connect JSON and routes by hand
   --profile              only Tribe: what it spends the CPU of a turn on
-  --subjects LIST        tribe,portkey,llms (the default)
+  --subjects LIST        tribe,portkey,llms (the default), tribe-observed,tribe-quiet,tribe-silent
+  --observability        what observing costs: only tribe-observed, tribe-quiet and tribe-silent
   --scenarios LIST       rest,grpc,sse,paced (the default)
   --node=OPTIONS         of node, for Tribe, to try them out
   --rounds N             3 (quick: 2)
@@ -63,6 +64,7 @@ export function readOptions(commandLine: string[]): BenchOptions {
       quick: { type: "boolean", default: false },
       profile: { type: "boolean", default: false },
       soak: { type: "string" },
+      observability: { type: "boolean", default: false },
       subjects: { type: "string", default: "tribe,portkey,llms" },
       scenarios: { type: "string", default: "rest,grpc,sse,paced" },
       node: { type: "string", default: "" },
@@ -97,7 +99,9 @@ export function readOptions(commandLine: string[]): BenchOptions {
     historyMessages,
     conversations: positive("conversations", values.conversations ?? (quick ? "50" : "200")),
     soak: values.soak === undefined ? undefined : positive("soak", values.soak),
-    subjects: values.subjects.split(","),
+    subjects: values.observability
+      ? ["tribe-observed", "tribe-quiet", "tribe-silent"]
+      : values.subjects.split(","),
     scenarios: values.scenarios.split(","),
     nodeOptions: values.node.split(" ").filter(Boolean),
     profile: values.profile,

@@ -23,13 +23,18 @@ function counterpart(scenario: Scenario): Scenario {
 }
 
 /** Pairs each measurement with that of another subject in the same round, under the same load. */
-function pairs(all: readonly Measurement[], own: readonly Measurement[], other: string) {
+export function pairs(
+  all: readonly Measurement[],
+  own: readonly Measurement[],
+  other: string,
+  scenarioOf: (scenario: Scenario) => Scenario = counterpart,
+) {
   return own.flatMap((measurement) => {
     const partner = all.find(
       (candidate) =>
         candidate.subject === other &&
         candidate.round === measurement.round &&
-        candidate.scenario === counterpart(measurement.scenario) &&
+        candidate.scenario === scenarioOf(measurement.scenario) &&
         JSON.stringify(candidate.shape) === JSON.stringify(measurement.shape),
     );
     return partner ? [{ measurement, partner }] : [];
@@ -136,7 +141,7 @@ export function formatReport(reports: readonly ScenarioReport[]): string {
         fixed(0, row.turnsPerSecond),
         latency(row.added),
         latency(row.addedFirstText),
-        row.subject === "tribe" ? fixed(0, row.databasesPerTurn) : "",
+        row.subject.startsWith("tribe") ? fixed(0, row.databasesPerTurn) : "",
         `${percent(row.serviceCoreBusy)} / ${percent(row.otherCoreBusy)}`,
         fixed(0, row.residentMegabytes),
         row.failures > 0 ? String(row.failures) : "",

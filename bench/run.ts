@@ -7,6 +7,8 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { startDatabases } from "./databases.ts";
 import type { Bench } from "./measure.ts";
+import { compareObserved, formatObserved } from "./observability.ts";
+import { wasObserved } from "./observer-counts.ts";
 import { readOptions } from "./options.ts";
 import { makeHistory, provider, startLlms, startPortkey } from "./peers.ts";
 import { ask, freePort, startWorker, stop } from "./processes.ts";
@@ -16,7 +18,7 @@ import { measureRounds } from "./rounds.ts";
 import { planScenarios, type ScenarioPlan } from "./scenarios.ts";
 import { soak } from "./soak.ts";
 import type { Subject } from "./subject.ts";
-import { startTribe } from "./tribe.ts";
+import { createTribes, type TribeName, tribeNames } from "./tribes.ts";
 import { verify } from "./verify.ts";
 
 /** Pieces of the answers in the history: some 300 letters. */
@@ -48,25 +50,27 @@ const peer = {
   history: makeHistory(historyMessages, historyPieces),
 };
 const inspectorPort = await freePort();
-const start = {
-  tribe() {
-    const { conversations } = options;
-    say(`Starting Tribe and making ${conversations} conversations of ${historyMessages} messages`);
-    const nodeOptions = options.nodeOptions.concat(
-      options.profile ? `--inspect=127.0.0.1:${inspectorPort}` : [],
-    );
-    const shared = { databases, providerOrigin, logs: directory };
-    return startTribe({ ...shared, nodeOptions, historyMessages, conversations });
-  },
+const { conversations } = options;
+const nodeOptions = options.nodeOptions.concat(
+  options.profile ? `--inspect=127.0.0.1:${inspectorPort}` : [],
+);
+const shared = { databases, providerOrigin, logs: directory };
+const tribes = createTribes({ ...shared, nodeOptions, historyMessages, conversations });
+function startNamed(name: TribeName) {
+  say(`Starting ${name} and making ${conversations} conversations of ${historyMessages} messages`);
+  return tribes.start(name);
+}
+const start: Record<string, () => Promise<Subject>> = {
+  ...Object.fromEntries(tribeNames.map((name) => [name, () => startNamed(name)])),
   portkey: () => startPortkey(peer),
   llms: () => startLlms(peer),
 };
 const names = options.soak || options.profile ? ["tribe"] : options.subjects;
 const subjects: Subject[] = [];
 for (const name of names) {
-  if (!(name in start))
-    throw new Error(`--subjects: ${Object.keys(start).join(", ")}, not ${name}`);
-  subjects.push(await start[name as keyof typeof start]());
+  const startSubject = start[name];
+  if (!startSubject) throw new Error(`--subjects: ${Object.keys(start).join(", ")}, not ${name}`);
+  subjects.push(await startSubject());
 }
 const [first] = subjects as [Subject];
 
@@ -89,7 +93,14 @@ if (options.soak) {
   Object.assign(record, { report, measurements });
   say(`\nOne answer: ${options.pieces} pieces; a streamed one: ${options.streamPieces} pieces.`);
   say(`Medians of ${options.rounds} rounds; "to Portkey" is the median of the rounds' ratios.`);
-  say(`gRPC is compared with the others' REST.\n\n${formatReport(report)}\n`);
+  say(`gRPC is compared with the peers' REST.\n\n${formatReport(report)}\n`);
+  const observability = compareObserved(plans, measurements);
+  const observers = await tribes.observed();
+  if (observers) {
+    Object.assign(record, { observability, observers });
+    say(`${formatObserved(observability, observers)}\n`);
+    if (!wasObserved(observers)) process.exitCode = 1;
+  }
 }
 
 for (const { process: service } of subjects) if (service) await stop(service);

@@ -25,6 +25,7 @@ if (!existsSync(`${here}/node_modules/@portkey-ai/gateway`)) {
 }
 // Everything but the measured services lives on core 1, and whatever this starts inherits it.
 run("taskset", ["-c", "1", process.execPath, `${here}/run.ts`, ...commandLine]);
+if (commandLine.includes("--observability")) process.exit();
 run("taskset", ["-c", "0", process.execPath, `${here}/access.ts`]);
 run(process.execPath, [`${here}/audit.ts`]);
 // Ratios within a few rounds are enough here; `--rest` takes its time.

@@ -9,14 +9,18 @@ import {
   SendMessageResponseSchema,
 } from "../gen/tribe/v1/chat_pb.js";
 import { question } from "./answer.ts";
-import type { Databases } from "./databases.ts";
+import type { DatabaseUrls } from "./databases.ts";
 import type { LoadTarget } from "./load-job.ts";
 import { freePort, runProgram, startService } from "./processes.ts";
 import type { Scenario } from "./scenarios.ts";
 import { askOnce, type Subject } from "./subject.ts";
 
 export interface TribeOptions {
-  databases: Databases;
+  /** Of the subject. */
+  name: string;
+  /** Variables that differ from subject to subject. */
+  environment: Record<string, string>;
+  databases: DatabaseUrls;
   providerOrigin: string;
   logs: string;
   /** Options of node itself, for example to profile. */
@@ -56,7 +60,7 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
   const key = `tribe-bench-${randomBytes(16).toString("hex")}`;
   const origin = `http://127.0.0.1:${httpPort}`;
   const service = await startService({
-    name: "tribe",
+    name: options.name,
     command: startCommand(options.nodeOptions),
     directory: root,
     environment: {
@@ -65,12 +69,12 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
       HOST: "127.0.0.1",
       HTTP_PORT: String(httpPort),
       GRPC_PORT: String(grpcPort),
-      METRICS_PORT: "0",
       ADMIN_API_KEY: key,
       JWT_SECRET: randomBytes(32).toString("hex"),
       OPENAI_API_KEY: "sk-bench",
       OPENAI_BASE_URL: `${options.providerOrigin}/v1`,
       DEFAULT_MODEL: "gpt-4o-mini",
+      ...options.environment,
     },
     logs: options.logs,
     readyUrl: `${origin}/health/ready`,
@@ -115,7 +119,7 @@ export async function startTribe(options: TribeOptions): Promise<Subject> {
     sse: stream,
     paced: stream,
   };
-  return { name: "tribe", process: service, target: (scenario) => targets[scenario] };
+  return { name: options.name, process: service, target: (scenario) => targets[scenario] };
 }
 
 function json(conversation: Partial<Conversation>, asked: string): string {
