@@ -18,6 +18,8 @@
 #   EDGE_CLIENT_TIMEOUT   seconds that a caller may pause within a request              15
 #   EDGE_REAL_IP_FROM     load balancers in front, whose x-forwarded-for is believed  none
 #   EDGE_RESOLVER         name server, for ocsp                         none
+#   EDGE_AUTHORITIES      PEM file of the authorities that ocsp's answers are checked with,
+#                         /etc/ssl/certs/ca-certificates.crt
 #   EDGE_MODULES          folder of nginx's modules, for brotli         /usr/lib/nginx/modules
 #   EDGE_ENABLE           any of: admin reflection metrics ocsp brotli  none
 #   EDGE_ACCESS_LOG       file of the access log                        /dev/stdout
@@ -95,6 +97,7 @@ done
   if is_enabled ocsp; then
     cat "$source/optional/ocsp.conf"
     echo "resolver ${EDGE_RESOLVER:?ocsp needs EDGE_RESOLVER};"
+    echo "ssl_trusted_certificate ${EDGE_AUTHORITIES:-/etc/ssl/certs/ca-certificates.crt};"
   fi
 } | write optional
 
