@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { type Agent, request } from "node:https";
 import type { IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { makeCertificate } from "../../deploy/certificate.ts";
 import { makeFolder } from "./folder.ts";
 import { freePort } from "./redis.ts";
@@ -168,5 +169,25 @@ export function call(
     );
     outgoing.on("error", reject);
     outgoing.end(body);
+  });
+}
+
+/** Sends bytes over TLS as they are, and gives what came until nginx closed the connection. */
+export function callRaw(
+  edge: Pick<TestEdge, "url" | "authority">,
+  text: string,
+  localAddress = "127.0.0.1",
+): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { ca: edge.authority, servername: "localhost", localAddress };
+    const port = Number(new URL(edge.url).port);
+    const socket = connectTls({ host: "127.0.0.1", port, ...options });
+    let answer = "";
+    socket.setEncoding("latin1");
+    socket.on("data", (chunk: string) => (answer += chunk));
+    // nginx resets those who are too slow.
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(answer));
+    socket.write(text);
   });
 }
