@@ -5,6 +5,7 @@ import type { DeploymentState } from "./providers/deployment.ts";
 export function deploymentComponent(state: DeploymentState): ComponentState {
   const { name, circuit, enabled, lastErrorReason, firstContentMs = 0 } = state;
   const isWell = !enabled || circuit === "closed";
+  const { provider, model, lastErrorTime, succeeded, failed } = state;
   return {
     name: `deployment:${name}`,
     essential: false,
@@ -15,8 +16,19 @@ export function deploymentComponent(state: DeploymentState): ComponentState {
     figures: {
       weight: enabled ? state.weight : 0,
       order: state.order,
-      succeeded: state.succeeded,
-      failed: state.failed,
+      succeeded,
+      failed,
+    },
+    deployment: {
+      provider,
+      model,
+      enabled,
+      circuit,
+      lastError: lastErrorReason ?? "",
+      lastErrorTime,
+      firstContentMs: state.firstContentMs,
+      succeeded,
+      failed,
     },
   };
 }

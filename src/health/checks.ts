@@ -20,6 +20,21 @@ export interface HealthCheck {
   check(signal: AbortSignal): Promise<CheckResult | void>;
 }
 
+/** What is known of a deployment from the calls of callers. */
+export interface DeploymentFigures {
+  readonly provider: string;
+  readonly model: string;
+  readonly enabled: boolean;
+  readonly circuit: "closed" | "half_open" | "open";
+  /** Reason of its last failure; empty: there was none. */
+  readonly lastError: string;
+  readonly lastErrorTime: Date | undefined;
+  /** Mean milliseconds to the first content of the last answers. */
+  readonly firstContentMs: number | undefined;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
 /** How a part was when it was last looked at. */
 export interface ComponentState {
   readonly name: string;
@@ -32,6 +47,8 @@ export interface ComponentState {
   readonly since: Date;
   /** How long the last answer took, in milliseconds. */
   readonly latencyMs: number;
+  /** Of deployments only. */
+  readonly deployment?: DeploymentFigures;
 }
 
 export interface ChecksOptions {

@@ -3,13 +3,16 @@ import { create } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
+  CircuitState,
   ComponentHealthSchema,
+  DegradationSchema,
+  DeploymentHealthSchema,
   type HealthService,
   HealthStatus,
   ProcessHealthSchema,
 } from "../../gen/tribe/v1/health_pb.js";
 import { DomainError } from "../errors.ts";
-import type { ComponentState } from "./checks.ts";
+import type { ComponentState, DeploymentFigures } from "./checks.ts";
 import type { Health } from "./health.ts";
 
 const statuses = {
@@ -17,6 +20,12 @@ const statuses = {
   ok: HealthStatus.OK,
   degraded: HealthStatus.DEGRADED,
   down: HealthStatus.DOWN,
+};
+
+const circuits = {
+  closed: CircuitState.CLOSED,
+  half_open: CircuitState.HALF_OPEN,
+  open: CircuitState.OPEN,
 };
 
 /** When to ask again, in seconds. */
@@ -47,6 +56,7 @@ export function createHealthService(health: Health): ServiceImpl<typeof HealthSe
         version,
         uptime: duration(uptimeSeconds * 1000),
         components: components.map(component),
+        degraded: components.filter(isUnwell).map(degradation),
         process: create(ProcessHealthSchema, {
           cpuCores: figures.cpuCores,
           memoryBytes: BigInt(figures.memoryBytes),
@@ -69,6 +79,32 @@ function component(state: ComponentState) {
     since: timestampFromDate(state.since),
     latency: duration(state.latencyMs),
     figures: { ...state.figures },
+    ...(state.deployment && { deployment: deployment(state.deployment) }),
+  });
+}
+
+function isUnwell({ status }: ComponentState): boolean {
+  return status === "degraded" || status === "down";
+}
+
+function degradation({ name, status, since, message }: ComponentState) {
+  return create(DegradationSchema, {
+    component: name,
+    status: statuses[status],
+    since: timestampFromDate(since),
+    message,
+  });
+}
+
+function deployment(figures: DeploymentFigures) {
+  const { circuit, lastErrorTime, firstContentMs, succeeded, failed, ...rest } = figures;
+  return create(DeploymentHealthSchema, {
+    ...rest,
+    circuit: circuits[circuit],
+    ...(lastErrorTime && { lastErrorTime: timestampFromDate(lastErrorTime) }),
+    ...(firstContentMs !== undefined && { firstContent: duration(firstContentMs) }),
+    succeeded: BigInt(succeeded),
+    failed: BigInt(failed),
   });
 }
 

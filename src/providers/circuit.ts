@@ -39,6 +39,8 @@ export interface CircuitView {
   since: Date;
   /** Of the last failure; undefined: there was none. */
   lastReason: string | undefined;
+  /** When that was. */
+  lastFailureTime: Date | undefined;
 }
 
 /** When a circuit opens, and for how long. */
@@ -110,18 +112,23 @@ export function createCircuit(
   let claimAgainAt = 0;
   let since = new Date();
   let lastReason: string | undefined;
+  let lastFailureTime: Date | undefined;
   let changedAt = -Infinity;
   /** Whether the other processes were seen to know of the opening. */
   let isShared = false;
   const outcomes = createOutcomes(policy.windowMs);
 
+  function remember(reason: string): void {
+    lastReason = reason;
+    lastFailureTime = new Date();
+  }
   function open(next: CircuitOpening, isOurs: boolean): void {
     const wasOpen = opening !== undefined;
     opening = next;
     until = now() + next.forMs;
     probe = "none";
     claimAgainAt = 0;
-    lastReason = next.reason;
+    remember(next.reason);
     outcomes.clear();
     if (!wasOpen) since = new Date();
     if (!isOurs) return;
@@ -180,7 +187,7 @@ export function createCircuit(
       }
     },
     failed(reason, isProbe) {
-      lastReason = reason;
+      remember(reason);
       if (opening !== undefined) {
         if (isProbe && probe === "under way") openAfterFailure(reason, opening.level + 1);
         return;
@@ -194,7 +201,7 @@ export function createCircuit(
       share.released(name);
     },
     leaveAlone(forMs, reason, needsProbe) {
-      lastReason = reason;
+      remember(reason);
       const level = opening?.level ?? 1;
       // Of two pauses the longer holds.
       if (opening !== undefined && until >= now() + forMs) return;
@@ -210,7 +217,7 @@ export function createCircuit(
       let state: CircuitState = "closed";
       if (opening !== undefined && now() < until) state = "open";
       else if (opening?.needsProbe) state = "half_open";
-      return { state, since, lastReason };
+      return { state, since, lastReason, lastFailureTime };
     },
     hear(heard, askedAt) {
       if (askedAt <= changedAt) return;

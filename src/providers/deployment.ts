@@ -27,6 +27,8 @@ export interface DeploymentState {
   since: Date;
   /** Reason of its last failure in this process; undefined: there was none. */
   lastErrorReason: string | undefined;
+  /** When that was. */
+  lastErrorTime: Date | undefined;
   /** Mean milliseconds to the first content of the last answers; undefined: there was none. */
   firstContentMs: number | undefined;
   /** Calls that succeeded, since the start. */
@@ -103,7 +105,7 @@ export function createDeployment(parts: DeploymentParts): LiveDeployment {
       if (firstContentMs > 0) latencies[latencyCount++ % LATENCIES] = firstContentMs;
     },
     state() {
-      const { state, since, lastReason } = circuit.view();
+      const { state, since, lastReason, lastFailureTime } = circuit.view();
       const count = Math.min(latencyCount, LATENCIES);
       return {
         name: answerer.deployment,
@@ -115,6 +117,7 @@ export function createDeployment(parts: DeploymentParts): LiveDeployment {
         circuit: state,
         since,
         lastErrorReason: lastReason,
+        lastErrorTime: lastFailureTime,
         firstContentMs:
           count === 0 ? undefined : latencies.reduce((sum, value) => sum + value, 0) / count,
         succeeded,

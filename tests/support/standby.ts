@@ -17,10 +17,15 @@ export interface ReplicatedPostgres {
   close(): Promise<void>;
 }
 
-/** Starts both. The standby begins as a copy of the primary, which rests meanwhile. */
-export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
+/**
+ * Starts both, with more of PostgreSQL's settings. The standby begins as a copy of the primary,
+ * which rests meanwhile.
+ */
+export async function startReplicatedPostgres(
+  more: Readonly<Record<string, string>> = {},
+): Promise<ReplicatedPostgres> {
   const [primaryFolder, standbyFolder] = [makeFolder(), makeFolder()];
-  const settings = { fsync: "off", full_page_writes: "off", shared_buffers: "32MB" };
+  const settings = { fsync: "off", full_page_writes: "off", shared_buffers: "32MB", ...more };
   const first = await startEmbeddedPostgres({ directory: primaryFolder.path, settings });
   const postgres = await createPostgres({ url: first.url, entities });
   await migrate(postgres);

@@ -106,6 +106,13 @@ export declare type DetailedResponse = Message<"tribe.v1.DetailedResponse"> & {
    * @generated from field: tribe.v1.ProcessHealth process = 5;
    */
   process?: ProcessHealth | undefined;
+
+  /**
+   * What is not well now, the essential parts first; empty when all is.
+   *
+   * @generated from field: repeated tribe.v1.Degradation degraded = 6;
+   */
+  degraded: Degradation[];
 };
 
 /**
@@ -113,6 +120,47 @@ export declare type DetailedResponse = Message<"tribe.v1.DetailedResponse"> & {
  * Use `create(DetailedResponseSchema)` to create a new message.
  */
 export declare const DetailedResponseSchema: GenMessage<DetailedResponse>;
+
+/**
+ * A part that is not well.
+ *
+ * @generated from message tribe.v1.Degradation
+ */
+export declare type Degradation = Message<"tribe.v1.Degradation"> & {
+  /**
+   * Name of the part.
+   *
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * DEGRADED or DOWN.
+   *
+   * @generated from field: tribe.v1.HealthStatus status = 2;
+   */
+  status: HealthStatus;
+
+  /**
+   * Since when.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 3;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * What is the matter, in words; never a secret.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message tribe.v1.Degradation.
+ * Use `create(DegradationSchema)` to create a new message.
+ */
+export declare const DegradationSchema: GenMessage<Degradation>;
 
 /**
  * One part that the service depends on.
@@ -168,6 +216,13 @@ export declare type ComponentHealth = Message<"tribe.v1.ComponentHealth"> & {
    * @generated from field: map<string, double> figures = 7;
    */
   figures: { [key: string]: number };
+
+  /**
+   * Only of the parts `deployment:NAME`.
+   *
+   * @generated from field: tribe.v1.DeploymentHealth deployment = 8;
+   */
+  deployment?: DeploymentHealth | undefined;
 };
 
 /**
@@ -175,6 +230,82 @@ export declare type ComponentHealth = Message<"tribe.v1.ComponentHealth"> & {
  * Use `create(ComponentHealthSchema)` to create a new message.
  */
 export declare const ComponentHealthSchema: GenMessage<ComponentHealth>;
+
+/**
+ * A deployment of a model, known from the calls of callers: none is made to find out.
+ *
+ * @generated from message tribe.v1.DeploymentHealth
+ */
+export declare type DeploymentHealth = Message<"tribe.v1.DeploymentHealth"> & {
+  /**
+   * Who serves the model, for example `openai`.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * What callers call the model.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * Whether it gets calls at all; an operator decides.
+   *
+   * @generated from field: bool enabled = 3;
+   */
+  enabled: boolean;
+
+  /**
+   * Whether it gets calls after its failures.
+   *
+   * @generated from field: tribe.v1.CircuitState circuit = 4;
+   */
+  circuit: CircuitState;
+
+  /**
+   * Reason of its last failure, for example `PROVIDER_RATE_LIMITED`; empty: there was none.
+   *
+   * @generated from field: string last_error = 5;
+   */
+  lastError: string;
+
+  /**
+   * When that was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_error_time = 6;
+   */
+  lastErrorTime?: Timestamp | undefined;
+
+  /**
+   * From the question to the first piece, the mean of the last 16 answers; unset: there was none.
+   *
+   * @generated from field: google.protobuf.Duration first_content = 7;
+   */
+  firstContent?: Duration | undefined;
+
+  /**
+   * Calls that succeeded, since the process began.
+   *
+   * @generated from field: int64 succeeded = 8;
+   */
+  succeeded: bigint;
+
+  /**
+   * Calls that failed, since the process began.
+   *
+   * @generated from field: int64 failed = 9;
+   */
+  failed: bigint;
+};
+
+/**
+ * Describes the message tribe.v1.DeploymentHealth.
+ * Use `create(DeploymentHealthSchema)` to create a new message.
+ */
+export declare const DeploymentHealthSchema: GenMessage<DeploymentHealth>;
 
 /**
  * The process and its machine.
@@ -338,6 +469,46 @@ export enum HealthStatus {
  * Describes the enum tribe.v1.HealthStatus.
  */
 export declare const HealthStatusSchema: GenEnum<HealthStatus>;
+
+/**
+ * Whether calls go to a deployment.
+ *
+ * @generated from enum tribe.v1.CircuitState
+ */
+export enum CircuitState {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: CIRCUIT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * All calls go.
+   *
+   * @generated from enum value: CIRCUIT_STATE_CLOSED = 1;
+   */
+  CLOSED = 1,
+
+  /**
+   * One call goes and decides.
+   *
+   * @generated from enum value: CIRCUIT_STATE_HALF_OPEN = 2;
+   */
+  HALF_OPEN = 2,
+
+  /**
+   * None goes for a while.
+   *
+   * @generated from enum value: CIRCUIT_STATE_OPEN = 3;
+   */
+  OPEN = 3,
+}
+
+/**
+ * Describes the enum tribe.v1.CircuitState.
+ */
+export declare const CircuitStateSchema: GenEnum<CircuitState>;
 
 /**
  * How the service stands. Answers come from memory: a probe costs nothing.

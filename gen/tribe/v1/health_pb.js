@@ -11,7 +11,7 @@ import { file_tribe_v1_policy } from "./policy_pb.js";
  * Describes the file tribe/v1/health.proto.
  */
 export const file_tribe_v1_health = /*@__PURE__*/
-  fileDesc("ChV0cmliZS92MS9oZWFsdGgucHJvdG8SCHRyaWJlLnYxIg4KDENoZWNrUmVxdWVzdCJICg1DaGVja1Jlc3BvbnNlEiYKBnN0YXR1cxgBIAEoDjIWLnRyaWJlLnYxLkhlYWx0aFN0YXR1cxIPCgd2ZXJzaW9uGAIgASgJIhEKD0RldGFpbGVkUmVxdWVzdCLPAQoQRGV0YWlsZWRSZXNwb25zZRImCgZzdGF0dXMYASABKA4yFi50cmliZS52MS5IZWFsdGhTdGF0dXMSDwoHdmVyc2lvbhgCIAEoCRIpCgZ1cHRpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKY29tcG9uZW50cxgEIAMoCzIZLnRyaWJlLnYxLkNvbXBvbmVudEhlYWx0aBIoCgdwcm9jZXNzGAUgASgLMhcudHJpYmUudjEuUHJvY2Vzc0hlYWx0aCKrAgoPQ29tcG9uZW50SGVhbHRoEgwKBG5hbWUYASABKAkSJgoGc3RhdHVzGAIgASgOMhYudHJpYmUudjEuSGVhbHRoU3RhdHVzEhEKCWVzc2VudGlhbBgDIAEoCBIPCgdtZXNzYWdlGAQgASgJEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdsYXRlbmN5GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjcKB2ZpZ3VyZXMYByADKAsyJi50cmliZS52MS5Db21wb25lbnRIZWFsdGguRmlndXJlc0VudHJ5Gi4KDEZpZ3VyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIrIBCg1Qcm9jZXNzSGVhbHRoEhEKCWNwdV9jb3JlcxgBIAEoARIUCgxtZW1vcnlfYnl0ZXMYAiABKAMSEgoKaGVhcF9ieXRlcxgDIAEoAxIzChBldmVudF9sb29wX2RlbGF5GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKD2NhbGxzX2luX2ZsaWdodBgFIAEoBRIWCg5ydW5zX2luX2ZsaWdodBgGIAEoBSIOCgxSZWFkeVJlcXVlc3QiNwoNUmVhZHlSZXNwb25zZRImCgZzdGF0dXMYASABKA4yFi50cmliZS52MS5IZWFsdGhTdGF0dXMiDQoLTGl2ZVJlcXVlc3QiNgoMTGl2ZVJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoDjIWLnRyaWJlLnYxLkhlYWx0aFN0YXR1cyp3CgxIZWFsdGhTdGF0dXMSHQoZSEVBTFRIX1NUQVRVU19VTlNQRUNJRklFRBAAEhQKEEhFQUxUSF9TVEFUVVNfT0sQARIaChZIRUFMVEhfU1RBVFVTX0RFR1JBREVEEAISFgoSSEVBTFRIX1NUQVRVU19ET1dOEAMyjAMKDUhlYWx0aFNlcnZpY2USVAoFQ2hlY2sSFi50cmliZS52MS5DaGVja1JlcXVlc3QaFy50cmliZS52MS5DaGVja1Jlc3BvbnNlIhqQAgGq7RgECAEYAYLT5JMCCRIHL2hlYWx0aBJxCghEZXRhaWxlZBIZLnRyaWJlLnYxLkRldGFpbGVkUmVxdWVzdBoaLnRyaWJlLnYxLkRldGFpbGVkUmVzcG9uc2UiLpACAartGA8SC2hlYWx0aDpyZWFkGAGC0+STAhISEC9oZWFsdGgvZGV0YWlsZWQSWgoFUmVhZHkSFi50cmliZS52MS5SZWFkeVJlcXVlc3QaFy50cmliZS52MS5SZWFkeVJlc3BvbnNlIiCQAgGq7RgECAEYAYLT5JMCDxINL2hlYWx0aC9yZWFkeRJWCgRMaXZlEhUudHJpYmUudjEuTGl2ZVJlcXVlc3QaFi50cmliZS52MS5MaXZlUmVzcG9uc2UiH5ACAartGAQIARgBgtPkkwIOEgwvaGVhbHRoL2xpdmViBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tribe_v1_policy]);
+  fileDesc("ChV0cmliZS92MS9oZWFsdGgucHJvdG8SCHRyaWJlLnYxIg4KDENoZWNrUmVxdWVzdCJICg1DaGVja1Jlc3BvbnNlEiYKBnN0YXR1cxgBIAEoDjIWLnRyaWJlLnYxLkhlYWx0aFN0YXR1cxIPCgd2ZXJzaW9uGAIgASgJIhEKD0RldGFpbGVkUmVxdWVzdCL4AQoQRGV0YWlsZWRSZXNwb25zZRImCgZzdGF0dXMYASABKA4yFi50cmliZS52MS5IZWFsdGhTdGF0dXMSDwoHdmVyc2lvbhgCIAEoCRIpCgZ1cHRpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKY29tcG9uZW50cxgEIAMoCzIZLnRyaWJlLnYxLkNvbXBvbmVudEhlYWx0aBIoCgdwcm9jZXNzGAUgASgLMhcudHJpYmUudjEuUHJvY2Vzc0hlYWx0aBInCghkZWdyYWRlZBgGIAMoCzIVLnRyaWJlLnYxLkRlZ3JhZGF0aW9uIoQBCgtEZWdyYWRhdGlvbhIRCgljb21wb25lbnQYASABKAkSJgoGc3RhdHVzGAIgASgOMhYudHJpYmUudjEuSGVhbHRoU3RhdHVzEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtZXNzYWdlGAQgASgJItsCCg9Db21wb25lbnRIZWFsdGgSDAoEbmFtZRgBIAEoCRImCgZzdGF0dXMYAiABKA4yFi50cmliZS52MS5IZWFsdGhTdGF0dXMSEQoJZXNzZW50aWFsGAMgASgIEg8KB21lc3NhZ2UYBCABKAkSKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2xhdGVuY3kYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNwoHZmlndXJlcxgHIAMoCzImLnRyaWJlLnYxLkNvbXBvbmVudEhlYWx0aC5GaWd1cmVzRW50cnkSLgoKZGVwbG95bWVudBgIIAEoCzIaLnRyaWJlLnYxLkRlcGxveW1lbnRIZWFsdGgaLgoMRmlndXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiiwIKEERlcGxveW1lbnRIZWFsdGgSEAoIcHJvdmlkZXIYASABKAkSDQoFbW9kZWwYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBInCgdjaXJjdWl0GAQgASgOMhYudHJpYmUudjEuQ2lyY3VpdFN0YXRlEhIKCmxhc3RfZXJyb3IYBSABKAkSMwoPbGFzdF9lcnJvcl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1maXJzdF9jb250ZW50GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCXN1Y2NlZWRlZBgIIAEoAxIOCgZmYWlsZWQYCSABKAMisgEKDVByb2Nlc3NIZWFsdGgSEQoJY3B1X2NvcmVzGAEgASgBEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxISCgpoZWFwX2J5dGVzGAMgASgDEjMKEGV2ZW50X2xvb3BfZGVsYXkYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPY2FsbHNfaW5fZmxpZ2h0GAUgASgFEhYKDnJ1bnNfaW5fZmxpZ2h0GAYgASgFIg4KDFJlYWR5UmVxdWVzdCI3Cg1SZWFkeVJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoDjIWLnRyaWJlLnYxLkhlYWx0aFN0YXR1cyINCgtMaXZlUmVxdWVzdCI2CgxMaXZlUmVzcG9uc2USJgoGc3RhdHVzGAEgASgOMhYudHJpYmUudjEuSGVhbHRoU3RhdHVzKncKDEhlYWx0aFN0YXR1cxIdChlIRUFMVEhfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFAoQSEVBTFRIX1NUQVRVU19PSxABEhoKFkhFQUxUSF9TVEFUVVNfREVHUkFERUQQAhIWChJIRUFMVEhfU1RBVFVTX0RPV04QAyp8CgxDaXJjdWl0U3RhdGUSHQoZQ0lSQ1VJVF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFENJUkNVSVRfU1RBVEVfQ0xPU0VEEAESGwoXQ0lSQ1VJVF9TVEFURV9IQUxGX09QRU4QAhIWChJDSVJDVUlUX1NUQVRFX09QRU4QAzKMAwoNSGVhbHRoU2VydmljZRJUCgVDaGVjaxIWLnRyaWJlLnYxLkNoZWNrUmVxdWVzdBoXLnRyaWJlLnYxLkNoZWNrUmVzcG9uc2UiGpACAartGAQIARgBgtPkkwIJEgcvaGVhbHRoEnEKCERldGFpbGVkEhkudHJpYmUudjEuRGV0YWlsZWRSZXF1ZXN0GhoudHJpYmUudjEuRGV0YWlsZWRSZXNwb25zZSIukAIBqu0YDxILaGVhbHRoOnJlYWQYAYLT5JMCEhIQL2hlYWx0aC9kZXRhaWxlZBJaCgVSZWFkeRIWLnRyaWJlLnYxLlJlYWR5UmVxdWVzdBoXLnRyaWJlLnYxLlJlYWR5UmVzcG9uc2UiIJACAartGAQIARgBgtPkkwIPEg0vaGVhbHRoL3JlYWR5ElYKBExpdmUSFS50cmliZS52MS5MaXZlUmVxdWVzdBoWLnRyaWJlLnYxLkxpdmVSZXNwb25zZSIfkAIBqu0YBAgBGAGC0+STAg4SDC9oZWFsdGgvbGl2ZWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tribe_v1_policy]);
 
 /**
  * Describes the message tribe.v1.CheckRequest.
@@ -42,46 +42,60 @@ export const DetailedResponseSchema = /*@__PURE__*/
   messageDesc(file_tribe_v1_health, 3);
 
 /**
+ * Describes the message tribe.v1.Degradation.
+ * Use `create(DegradationSchema)` to create a new message.
+ */
+export const DegradationSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_health, 4);
+
+/**
  * Describes the message tribe.v1.ComponentHealth.
  * Use `create(ComponentHealthSchema)` to create a new message.
  */
 export const ComponentHealthSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_health, 4);
+  messageDesc(file_tribe_v1_health, 5);
+
+/**
+ * Describes the message tribe.v1.DeploymentHealth.
+ * Use `create(DeploymentHealthSchema)` to create a new message.
+ */
+export const DeploymentHealthSchema = /*@__PURE__*/
+  messageDesc(file_tribe_v1_health, 6);
 
 /**
  * Describes the message tribe.v1.ProcessHealth.
  * Use `create(ProcessHealthSchema)` to create a new message.
  */
 export const ProcessHealthSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_health, 5);
+  messageDesc(file_tribe_v1_health, 7);
 
 /**
  * Describes the message tribe.v1.ReadyRequest.
  * Use `create(ReadyRequestSchema)` to create a new message.
  */
 export const ReadyRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_health, 6);
+  messageDesc(file_tribe_v1_health, 8);
 
 /**
  * Describes the message tribe.v1.ReadyResponse.
  * Use `create(ReadyResponseSchema)` to create a new message.
  */
 export const ReadyResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_health, 7);
+  messageDesc(file_tribe_v1_health, 9);
 
 /**
  * Describes the message tribe.v1.LiveRequest.
  * Use `create(LiveRequestSchema)` to create a new message.
  */
 export const LiveRequestSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_health, 8);
+  messageDesc(file_tribe_v1_health, 10);
 
 /**
  * Describes the message tribe.v1.LiveResponse.
  * Use `create(LiveResponseSchema)` to create a new message.
  */
 export const LiveResponseSchema = /*@__PURE__*/
-  messageDesc(file_tribe_v1_health, 9);
+  messageDesc(file_tribe_v1_health, 11);
 
 /**
  * Describes the enum tribe.v1.HealthStatus.
@@ -96,6 +110,20 @@ export const HealthStatusSchema = /*@__PURE__*/
  */
 export const HealthStatus = /*@__PURE__*/
   tsEnum(HealthStatusSchema);
+
+/**
+ * Describes the enum tribe.v1.CircuitState.
+ */
+export const CircuitStateSchema = /*@__PURE__*/
+  enumDesc(file_tribe_v1_health, 1);
+
+/**
+ * Whether calls go to a deployment.
+ *
+ * @generated from enum tribe.v1.CircuitState
+ */
+export const CircuitState = /*@__PURE__*/
+  tsEnum(CircuitStateSchema);
 
 /**
  * How the service stands. Answers come from memory: a probe costs nothing.
