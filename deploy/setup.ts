@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { makeCertificate } from "./certificate.ts";
 
 /** The users that the containers run as. */
-const users = { app: 65_532, migrate: 65_532, postgres: 999, redis: 999, edge: 101 };
+const users = { app: 65_532, migrate: 65_532, postgres: 999, redis: 999, edge: 101, grafana: 472 };
 
 const folder = process.argv[2];
 if (folder === undefined) throw new Error("name the folder of the secrets");
@@ -73,6 +73,8 @@ secret("redis", "redis.conf", () =>
 secret("app", "redis-url", () => `redis://:${redis}@redis:6379/0`);
 secret("app", "admin-api-key", password);
 secret("app", "secret-key", () => randomBytes(48).toString("base64url"));
+secret("grafana", "admin-password", password);
+secret("grafana", "secret-key", password);
 
 // Both or neither: a key belongs to its certificate.
 if (!existsSync(join(folder, "edge/certificate.pem"))) {

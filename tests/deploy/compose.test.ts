@@ -1,8 +1,10 @@
 /** What docker-compose.yml promises of every service. */
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { makeFolder } from "../support/folder.ts";
 
 interface Service {
   image?: string;
@@ -16,6 +18,7 @@ interface Service {
   deploy?: { resources?: { limits?: Record<string, unknown> } };
   ports?: string[];
   volumes?: string[];
+  environment?: Record<string, string>;
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -41,12 +44,15 @@ test.each(running)("%s has limits", (_, { deploy }) => {
   expect(Object.keys(deploy?.resources?.limits ?? {})).toEqual(["cpus", "memory", "pids"]);
 });
 
-test.each(running.filter(([, { profiles }]) => !profiles))(
-  "%s is looked at every thirty seconds at least",
-  (_, { healthcheck }) => {
-    expect(Number.parseInt(healthcheck?.interval ?? "", 10)).toBeLessThanOrEqual(30);
-  },
-);
+test.each(running)("%s is looked at every thirty seconds at least", (_, { healthcheck }) => {
+  expect(Number.parseInt(healthcheck?.interval ?? "", 10)).toBeLessThanOrEqual(30);
+});
+
+test("the images of others run as users without rights, by their numbers", () => {
+  const others = running.filter(([, { image = "" }]) => !image.includes("TRIBE_IMAGE"));
+  expect(others.length).toBeGreaterThan(5);
+  for (const [, { user }] of others) expect(user).toMatch(/^[1-9]\d*:\d+$/);
+});
 
 test("only nginx is reached from outside, and nobody but the one-time setup is root", () => {
   const published = all.filter(([, { ports = [] }]) =>
@@ -55,6 +61,45 @@ test("only nginx is reached from outside, and nobody but the one-time setup is r
   expect(published.map(([name]) => name)).toEqual(["nginx"]);
   const roots = all.filter(([, { user }]) => user?.startsWith("0"));
   expect(roots.map(([name]) => name)).toEqual(["setup"]);
+});
+
+test("nobody changes anything in Grafana without the password that was made for it", () => {
+  const { environment = {}, volumes } = services["grafana"] ?? {};
+  expect(environment).not.toHaveProperty("GF_SECURITY_ADMIN_PASSWORD");
+  expect(environment).toMatchObject({
+    GF_SECURITY_ADMIN_PASSWORD__FILE: "/run/secrets/admin-password",
+    GF_AUTH_ANONYMOUS_ORG_ROLE: "Viewer",
+  });
+  expect(volumes).toContain("./secrets/grafana:/run/secrets:ro");
+});
+
+test("every secret that a service reads is made at the first start, for its user alone", () => {
+  const temporary = makeFolder();
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(root, "deploy/setup.ts"), temporary.path],
+    { encoding: "utf8" },
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const read = all.flatMap(([, { volumes = [], environment = {}, user = "65532:65532" }]) => {
+    const [folder = ""] = volumes.flatMap(
+      (volume) => /^\.\/secrets\/(\w+):\/run\/secrets:ro$/.exec(volume)?.[1] ?? [],
+    );
+    return Object.values(environment).flatMap((value) => {
+      const name = /^\/run\/secrets\/(\S+)$/.exec(value)?.[1];
+      return name === undefined ? [] : { path: join(temporary.path, folder, name), user };
+    });
+  });
+  expect(read.length).toBeGreaterThan(5);
+  const isRoot = process.getuid?.() === 0;
+  for (const { path, user } of read) {
+    const { mode, uid } = statSync(path);
+    expect({ mode: mode & 0o777, uid }).toEqual({
+      mode: 0o400,
+      uid: isRoot ? Number.parseInt(user, 10) : uid,
+    });
+  }
+  temporary.remove();
 });
 
 test("what is mounted from the repository is there", () => {
