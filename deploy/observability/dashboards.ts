@@ -320,10 +320,11 @@ export const dashboards: readonly Dashboard[] = [
       {
         title: "Memory",
         unit: "bytes",
-        description: "Of the process, and its heap",
+        description: "Of the process, its heap, and what it may take",
         queries: {
           "{{instance}}": gauge("process_resident_memory_bytes", "sum by (instance)"),
           "{{instance}} heap": gauge("nodejs_heap_size_used_bytes", "sum by (instance)"),
+          "limit of each": gauge("tribe_memory_limit_bytes", "min"),
         },
       },
       {

@@ -6,6 +6,7 @@
  * https://opentelemetry.io/docs/specs/semconv/system/system-metrics/
  */
 import { readdir, readFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { performance } from "node:perf_hooks";
 import type { HostFigures } from "./host.ts";
 import type { Metrics } from "./metrics.ts";
@@ -44,6 +45,12 @@ function addProcess(metrics: Metrics): void {
   metrics.gauge("process_resident_memory_bytes", "Memory of the process", [], (report) =>
     report(process.memoryUsage.rss()),
   );
+  metrics.gauge(
+    "tribe_memory_limit_bytes",
+    "Memory that the process may take: its container's, or the machine's",
+    [],
+    (report) => report(memoryLimit()),
+  );
   const startedAt = Date.now() / 1000 - process.uptime();
   metrics.gauge("process_start_time_seconds", "When the process began, Unix time", [], (report) =>
     report(startedAt),
@@ -54,6 +61,11 @@ function addProcess(metrics: Metrics): void {
   metrics.gauge("process_max_fds", "The most files and sockets that may be open", [], (report) => {
     if (mostOpenFiles !== undefined) report(mostOpenFiles);
   });
+}
+
+/** Bytes. Whoever limits nothing says so with 0 or a number beyond the machine's. */
+function memoryLimit(): number {
+  return Math.min(process.constrainedMemory() || Infinity, totalmem());
 }
 
 function addRuntime(metrics: Metrics, eventLoopDelayMs: () => number): void {

@@ -53,7 +53,10 @@ export type TraceCall = (call: TracedCall) => CallTrace | undefined;
 export interface TracingOptions {
   /** Undefined: nothing is sampled, and only the ids of callers' traces are known. */
   source: SpanSource | undefined;
-  /** Part of the traces that begin here, 0 to 1. Those of a caller are as the caller says. */
+  /**
+   * Part of the traces that begin here, 0 to 1; looks at the health begin none. Those of a caller
+   * are as the caller says.
+   */
   ratio: number;
   random?: () => number;
 }
@@ -62,12 +65,17 @@ export interface TracingOptions {
 const serverErrors = new Set(["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL"]);
 for (const code of ["UNAVAILABLE", "DATA_LOSS"]) serverErrors.add(code);
 
+/** Probes ask every few seconds and would be most of the traces. */
+function isProbe(rpc: string): boolean {
+  return rpc.startsWith("tribe.v1.HealthService/") || rpc.startsWith("grpc.health.v1.Health/");
+}
+
 /** Makes the function that every call begins with. */
 export function createTracing({ source, ratio, random = Math.random }: TracingOptions): TraceCall {
   return (call) => {
     const remote = readTraceparent(call.header.get("traceparent"));
     if (remote === undefined) {
-      if (source === undefined || random() >= ratio) return undefined;
+      if (source === undefined || random() >= ratio || isProbe(call.rpc)) return undefined;
       return traced(source.startRoot(call.rpc, attributesOf(call), undefined));
     }
     if (source === undefined || !remote.sampled) {

@@ -102,6 +102,7 @@ test("the engines, the process and the machine", async () => {
     "process_cpu_seconds_total",
     "process_resident_memory_bytes",
     "process_start_time_seconds",
+    "tribe_memory_limit_bytes",
     "process_open_fds",
     "process_max_fds",
     "nodejs_heap_size_used_bytes",

@@ -199,6 +199,18 @@ test("a trace that begins here is recorded by the ratio", async () => {
   expect(always.app.log).toContainEqual(expect.objectContaining({ traceId: call.traceId }));
 });
 
+test("a look at the health begins no trace, but may be part of one", async () => {
+  const { app, sink, finish } = await startTraced({ OTEL_TRACES_SAMPLER_ARG: "1" });
+  const look = (headers: Headers) => fetch(`${app.baseUrl}/health/ready`, { headers });
+  const ids = newTrace();
+  expect((await look({})).status).toBe(200);
+  expect((await look(withKey(app, ids))).status).toBe(200);
+  await finish();
+  expect(sink.spans.map(({ name, traceId }) => ({ name, traceId }))).toEqual([
+    { name: "tribe.v1.HealthService/Ready", traceId: ids.traceId },
+  ]);
+});
+
 test("content is recorded, and a provider told of the trace, where the operator wants it", async () => {
   const { app, sink, provider, finish } = await startTraced({
     TRACE_CONTENT: "on",
