@@ -28,7 +28,7 @@ export interface HostFigures {
   /** What could be had without swapping. */
   readonly memoryAvailableBytes: number;
   readonly disks: readonly DiskFigures[];
-  /** Without the loopback; empty where there is no /proc. */
+  /** Without the loopback and what containers bring and take; empty where there is no /proc. */
   readonly network: readonly NetworkFigures[];
 }
 
@@ -41,6 +41,9 @@ export interface HostMonitor {
 }
 
 const beatMs = 5_000;
+
+/** The machine's ends of containers: each start of one brings new names, without end. */
+const passingInterface = /^(?:lo$|veth|br-|docker|virbr|cni|cali|flannel|ifb)/;
 
 /** `paths`: folders whose disks matter. */
 export function createHostMonitor(paths: readonly string[]): HostMonitor {
@@ -98,10 +101,11 @@ function readOrNothing(path: string): Promise<string> {
 }
 
 /** https://man7.org/linux/man-pages/man5/proc_net.5.html: received bytes first, sent bytes ninth. */
-function parseNetwork(text: string): NetworkFigures[] {
+export function parseNetwork(text: string): NetworkFigures[] {
   return text.split("\n").flatMap((line) => {
     const [, name, rest] = /^\s*([^:\s]+):\s*(.*)$/.exec(line) ?? [];
-    if (name === undefined || rest === undefined || name === "lo") return [];
+    if (name === undefined || rest === undefined) return [];
+    if (passingInterface.test(name)) return [];
     const numbers = rest.trim().split(/\s+/).map(Number);
     return [{ name, receivedBytes: numbers[0] ?? 0, sentBytes: numbers[8] ?? 0 }];
   });

@@ -1,6 +1,7 @@
 /** What a whole service knows of its parts. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createMachineCheck, createMigrationsCheck } from "../../src/health-checks.ts";
+import { parseNetwork } from "../../src/telemetry/host.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { eventually } from "../support/eventually.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -99,6 +100,16 @@ test("a machine that runs out of something is degraded, and says of what", async
     message: "runs out: memory, the disk of /data",
     figures: { "disk_available_bytes:/data": 49, "network_sent_bytes:eth0": 6 },
   });
+});
+
+test("of the network the machine's own interfaces, and not those of its containers", () => {
+  const counters = "0 0 0 0 0 0 0 0";
+  const names = ["lo", "eth0", "veth003dbcc", "br-3809e0750073", "docker0", "wlp2s0"];
+  const text = names.map((name, index) => `${name}: ${index} ${counters.slice(2)} 7 ${counters}`);
+  expect(parseNetwork(["Inter-|", " face |bytes", ...text].join("\n"))).toEqual([
+    { name: "eth0", receivedBytes: 1, sentBytes: 7 },
+    { name: "wlp2s0", receivedBytes: 5, sentBytes: 7 },
+  ]);
 });
 
 test("details are for operators, and never hold a secret", async () => {

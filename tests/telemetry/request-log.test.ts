@@ -3,27 +3,51 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { logLevelsSetting } from "../../src/telemetry/log-levels.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { eventually } from "../support/eventually.ts";
+import { startOtlpSink, type OtlpSink } from "../support/otlp-sink.ts";
+import { newTrace, traceparent, turnDoors } from "../support/turn-doors.ts";
 
+const streamed = expect.any(Number) as number;
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+let sink: OtlpSink;
 let app: TestApp;
+/** A user's own key, and what the log calls it. */
+let key: { secret: string; apiKeyId: string; userId: string };
 beforeAll(async () => {
-  app = await startApp();
-});
-afterAll(() => app?.close());
-
-async function send(requestId: string): Promise<void> {
-  const response = await fetch(`${app.baseUrl}/api/v1/chat`, {
+  sink = await startOtlpSink();
+  app = await startApp(
+    { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_TRACES_SAMPLER_ARG: "0" },
+    { answerCache: true },
+  );
+  const response = await fetch(`${app.baseUrl}/api/v1/api-keys`, {
     method: "POST",
-    headers: {
-      authorization: `Bearer ${app.key}`,
-      "content-type": "application/json",
-      "x-request-id": requestId,
-      traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    },
-    body: JSON.stringify({ content: [{ text: "the secret of the tests" }] }),
+    headers: { authorization: `Bearer ${app.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ name: "mine" }),
   });
-  expect(response.status).toBe(200);
-}
+  const { apiKey, secret } = (await response.json()) as {
+    apiKey: { apiKeyId: string; userId: string };
+    secret: string;
+  };
+  key = { secret, apiKeyId: apiKey.apiKeyId, userId: apiKey.userId };
+});
+afterAll(async () => {
+  await app?.close();
+  await sink?.close();
+});
+
+const question = "the secret of the tests";
+const send = (requestId: string) =>
+  turnDoors.REST.ask(app, question, {
+    authorization: `Bearer ${key.secret}`,
+    "x-request-id": requestId,
+  });
 const linesOf = (requestId: string) => app.log.filter((line) => line["requestId"] === requestId);
+const callLine = (requestId: string) =>
+  eventually(() => {
+    const lines = linesOf(requestId).filter(({ msg }) => msg === "call");
+    expect(lines).toHaveLength(1);
+    return lines[0]!;
+  });
 
 async function setLevels(levels: object | null): Promise<number> {
   const response = await fetch(`${app.baseUrl}/api/v1/settings`, {
@@ -34,30 +58,68 @@ async function setLevels(levels: object | null): Promise<number> {
   return response.status;
 }
 
-test("a call has one line, with all that is known of it and nothing that was said", async () => {
-  await send("first-call");
-  await eventually(() => expect(linesOf("first-call")).toHaveLength(1));
-  const [line] = linesOf("first-call");
-  expect(line).toMatchObject({
-    level: "info",
-    module: "calls",
-    door: "rest",
-    rpc: "tribe.v1.ChatService/SendMessage",
-    code: "OK",
-    durationMs: expect.any(Number) as number,
-    requestId: "first-call",
-    userId: expect.any(String) as string,
-    conversationId: expect.any(String) as string,
-    runId: expect.any(String) as string,
-    model: "demo",
-    provider: "demo",
-    inputTokens: expect.any(Number) as number,
-    outputTokens: expect.any(Number) as number,
-    costMicros: expect.any(Number) as number,
-    cached: false,
-  });
-  expect(JSON.stringify(app.log)).not.toContain("the secret of the tests");
-  expect(JSON.stringify(app.log)).not.toContain(app.key);
+test.each(Object.entries(turnDoors))(
+  "%s has one line, with all that is known of it and nothing that was said",
+  async (name, { door, method, ask }) => {
+    const ids = newTrace();
+    const requestId = `request-of-${name.replaceAll(" ", "-")}`;
+    const headers = {
+      authorization: `Bearer ${key.secret}`,
+      "x-request-id": requestId,
+      traceparent: traceparent(ids),
+    };
+    await ask(app, `${question}, ${name}`, headers);
+    expect(await callLine(requestId)).toEqual({
+      level: "info",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
+      module: "calls",
+      msg: "call",
+      door,
+      rpc: `tribe.v1.ChatService/${method}`,
+      code: "OK",
+      durationMs: expect.any(Number) as number,
+      requestId,
+      traceId: ids.traceId,
+      userId: key.userId,
+      apiKeyId: key.apiKeyId,
+      conversationId: expect.stringMatching(uuid) as string,
+      runId: expect.stringMatching(uuid) as string,
+      model: "demo",
+      provider: "demo",
+      inputTokens: expect.any(Number) as number,
+      outputTokens: expect.any(Number) as number,
+      costMicros: expect.any(Number) as number,
+      cached: false,
+      ...(method === "StreamMessage" && { messages: streamed }),
+    });
+    const again = `${requestId}-again`;
+    await ask(app, `${question}, ${name}`, { ...headers, "x-request-id": again });
+    expect(await callLine(again)).toMatchObject({ door, cached: true, costMicros: 0 });
+  },
+);
+
+test.each(Object.entries(turnDoors))(
+  "%s that is refused has one line, which says how, and no secret",
+  async (name, { door, method, ask }) => {
+    const requestId = `refused-${name.replaceAll(" ", "-")}`;
+    const headers = { authorization: "Bearer tribe_nobodys-key", "x-request-id": requestId };
+    await expect(ask(app, question, headers)).rejects.toThrow(/401|unauthenticated/);
+    expect(await callLine(requestId)).toMatchObject({
+      level: "info",
+      door,
+      rpc: `tribe.v1.ChatService/${method}`,
+      code: "UNAUTHENTICATED",
+      durationMs: expect.any(Number) as number,
+    });
+  },
+);
+
+test("nothing that was said and no secret is in any line", () => {
+  const written = JSON.stringify(app.log);
+  expect(written.match(/"msg":"call"/g)?.length).toBeGreaterThan(20);
+  for (const secret of [question, app.key, key.secret, "tribe_nobodys-key"]) {
+    expect(written).not.toContain(secret);
+  }
 });
 
 test("a module logs more, and less, without a restart", async () => {

@@ -1,24 +1,23 @@
 /** The traces of whole turns, through every door, as a collector gets them. */
-import { createClient, type Transport } from "@connectrpc/connect";
-import {
-  createConnectTransport,
-  createGrpcTransport,
-  createGrpcWebTransport,
-} from "@connectrpc/connect-node";
-import { randomBytes } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
-import { ChatService } from "../../gen/tribe/v1/chat_pb.js";
 import { startApp, type TestApp } from "../support/app.ts";
 import { startOtlpSink, type OtlpSink, type ReceivedSpan } from "../support/otlp-sink.ts";
 import {
   startProviderServer,
   type ProviderServer,
 } from "../support/provider-server/provider-server.ts";
+import {
+  newTrace,
+  traceparent,
+  turnDoors,
+  type TraceIds,
+  type TurnDoor,
+  type TurnHeaders,
+} from "../support/turn-doors.ts";
 import type { Environment } from "../../src/config.ts";
 
 const secretQuestion = "the question that nobody may record";
 const secretAnswer = "the answer that nobody may record";
-const content = [{ part: { case: "text" as const, value: secretQuestion } }];
 
 interface Traced {
   app: TestApp;
@@ -49,71 +48,12 @@ async function startTraced(environment: Environment = {}): Promise<Traced> {
   return { app, sink, provider, finish };
 }
 
-interface Ids {
-  traceId: string;
-  spanId: string;
-}
+const grpc = (app: TestApp, headers: TurnHeaders) =>
+  turnDoors.gRPC.ask(app, secretQuestion, headers);
 
-/** A caller's trace. */
-function newTrace(): Ids {
-  return { traceId: randomBytes(16).toString("hex"), spanId: randomBytes(8).toString("hex") };
-}
-
-type Headers = Record<string, string>;
-type Door = (app: TestApp, headers: Headers) => Promise<unknown>;
-
-async function all(events: AsyncIterable<unknown>) {
-  const seen = [];
-  for await (const event of events) seen.push(event);
-  return seen;
-}
-function rpcDoors(makeTransport: (app: TestApp) => Transport): Door[] {
-  const clientOf = (app: TestApp) => createClient(ChatService, makeTransport(app));
-  return [
-    (app, headers) => clientOf(app).sendMessage({ content }, { headers }),
-    (app, headers) => all(clientOf(app).streamMessage({ content }, { headers })),
-  ];
-}
-async function rest(app: TestApp, path: string, accept: string, headers: Headers) {
-  const response = await fetch(`${app.baseUrl}${path}`, {
-    method: "POST",
-    headers: { ...headers, accept, "content-type": "application/json" },
-    body: JSON.stringify({ content: [{ text: secretQuestion }] }),
-  });
-  expect(response.status).toBe(200);
-  return response.text();
-}
-const [grpc, grpcStream] = rpcDoors(({ grpcAddress }) =>
-  createGrpcTransport({ baseUrl: `http://${grpcAddress}` }),
-) as [Door, Door];
-const [connect, connectStream] = rpcDoors(({ baseUrl }) =>
-  createConnectTransport({ baseUrl, httpVersion: "1.1" }),
-) as [Door, Door];
-const [web, webStream] = rpcDoors(({ baseUrl }) =>
-  createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
-) as [Door, Door];
-const doors: Record<string, { door: string; method: string; call: Door }> = {
-  gRPC: { door: "grpc", method: "SendMessage", call: grpc },
-  "a gRPC stream": { door: "grpc", method: "StreamMessage", call: grpcStream },
-  Connect: { door: "connect", method: "SendMessage", call: connect },
-  "a Connect stream": { door: "connect", method: "StreamMessage", call: connectStream },
-  "gRPC-Web": { door: "grpc-web", method: "SendMessage", call: web },
-  "a gRPC-Web stream": { door: "grpc-web", method: "StreamMessage", call: webStream },
-  REST: {
-    door: "rest",
-    method: "SendMessage",
-    call: (app, headers) => rest(app, "/api/v1/chat", "application/json", headers),
-  },
-  "a REST stream": {
-    door: "rest",
-    method: "StreamMessage",
-    call: (app, headers) => rest(app, "/api/v1/chat:stream", "text/event-stream", headers),
-  },
-};
-
-const withKey = (app: TestApp, { traceId, spanId }: Ids, flags = "01") => ({
+const withKey = (app: TestApp, ids: TraceIds, flags = "01") => ({
   authorization: `Bearer ${app.key}`,
-  traceparent: `00-${traceId}-${spanId}-${flags}`,
+  traceparent: traceparent(ids, flags),
   tracestate: "vendor=7",
 });
 
@@ -125,16 +65,15 @@ function only(spans: ReceivedSpan[], name: string): ReceivedSpan {
 
 test("a turn through every door is one trace, from the caller to PostgreSQL, Redis and the provider", async () => {
   const { app, sink, provider, finish } = await startTraced();
-  const traces = new Map<string, Ids>();
-  for (const [name, { call }] of Object.entries(doors)) {
+  const traces = new Map<TurnDoor, TraceIds>();
+  for (const turnDoor of Object.values(turnDoors)) {
     const ids = newTrace();
-    traces.set(name, ids);
-    await call(app, withKey(app, ids));
+    traces.set(turnDoor, ids);
+    await turnDoor.ask(app, secretQuestion, withKey(app, ids));
   }
   await finish();
 
-  for (const [name, ids] of traces) {
-    const { door, method } = doors[name]!;
+  for (const [{ door, method }, ids] of traces) {
     const spans = sink.trace(ids.traceId);
     const call = only(spans, `tribe.v1.ChatService/${method}`);
     expect(call).toMatchObject({
