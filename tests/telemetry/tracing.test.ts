@@ -140,7 +140,7 @@ test("a trace that begins here is recorded by the ratio", async () => {
 
 test("a look at the health begins no trace, but may be part of one", async () => {
   const { app, sink, finish } = await startTraced({ OTEL_TRACES_SAMPLER_ARG: "1" });
-  const look = (headers: Headers) => fetch(`${app.baseUrl}/health/ready`, { headers });
+  const look = (headers: TurnHeaders) => fetch(`${app.baseUrl}/health/ready`, { headers });
   const ids = newTrace();
   expect((await look({})).status).toBe(200);
   expect((await look(withKey(app, ids))).status).toBe(200);
