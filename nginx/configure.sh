@@ -21,7 +21,7 @@
 #   EDGE_AUTHORITIES      PEM file of the authorities that ocsp's answers are checked with,
 #                         /etc/ssl/certs/ca-certificates.crt
 #   EDGE_MODULES          folder of nginx's modules, for brotli         /usr/lib/nginx/modules
-#   EDGE_ENABLE           any of: admin reflection metrics ocsp brotli  none
+#   EDGE_ENABLE           any of: admin reflection metrics traces ocsp brotli  none
 #   EDGE_ACCESS_LOG       file of the access log                        /dev/stdout
 #   EDGE_ERROR_LOG        file of the error log                         stderr
 set -eu
@@ -73,8 +73,8 @@ upstream() {
 }
 
 for name in $(echo "$enabled"); do
-  [ -e "$source/hidden/$name.conf" ] || [ -e "$source/optional/$name.conf" ] ||
-    fail "EDGE_ENABLE names $name, which is none of admin reflection metrics ocsp brotli"
+  [ "$name" = traces ] || [ -e "$source/hidden/$name.conf" ] || [ -e "$source/optional/$name.conf" ] ||
+    fail "EDGE_ENABLE names $name, which is none of admin reflection metrics traces ocsp brotli"
 done
 
 mkdir -p "$directory/temporary" "$directory/acme" "$directory/hidden"
@@ -100,6 +100,8 @@ done
     echo "ssl_trusted_certificate ${EDGE_AUTHORITIES:-/etc/ssl/certs/ca-certificates.crt};"
   fi
 } | write optional
+
+if is_enabled traces; then echo "default yes;"; else echo "default no;"; fi | write traces
 
 # The form that nginx understands before 1.25.1 and after.
 for listen in ${EDGE_LISTEN:-0.0.0.0 [::]}; do
