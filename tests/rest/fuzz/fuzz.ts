@@ -7,7 +7,7 @@ import { arbitraryRequest, type FuzzRequest, type FuzzTarget } from "./requests.
 export interface FuzzOptions extends FuzzTarget {
   readonly port: number;
   /** Answers that are right although they look wrong. */
-  isExpected(answer: FuzzAnswer): boolean;
+  isExpected?(answer: FuzzAnswer): boolean;
 }
 
 /** What came of it. */
@@ -70,7 +70,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
 /** Undefined if an answer is one that a server may give to anything. */
 function faultOf(answer: FuzzAnswer, request: FuzzRequest, options: FuzzOptions) {
   const { status, head, body, complete } = answer;
-  if (options.isExpected(answer)) return undefined;
+  if (options.isExpected?.(answer)) return undefined;
   if (status >= 500 && !mayBeLate(answer, request)) return `${head}\n\n${body}`;
   const isJson = /\r\ncontent-type: application\/json/i.test(head);
   if (status < 400 || !complete || body === "" || !isJson) return undefined;
