@@ -52,7 +52,13 @@ function secondsSince(begin: number): string {
   return `${((performance.now() - begin) / 1000).toFixed(1)} s`;
 }
 
-async function perform(world: World, stage: Stage, plan: Plan, phases: string[]): Promise<Facts> {
+/** Everything that is to be known of a drill on this stage. */
+export async function perform(
+  world: World,
+  stage: Stage,
+  plan: Plan,
+  phases: string[] = [],
+): Promise<Facts> {
   let phaseBegin = performance.now();
   const endPhase = (name: string) => {
     phases.push(`${name} ${secondsSince(phaseBegin)}`);
@@ -66,11 +72,11 @@ async function perform(world: World, stage: Stage, plan: Plan, phases: string[])
   const operator = createOperator(stage.clients, deadline);
   const breaker = createBreaker({ ...world, services });
   const operations = plan.operations.map(async (operation) => {
-    await delay(begin + operation.atMs - Date.now());
+    await delay(Math.max(0, begin + operation.atMs - Date.now()));
     await operator.run(operation);
   });
   for (const fault of plan.faults) {
-    await delay(begin + fault.atMs - Date.now());
+    await delay(Math.max(0, begin + fault.atMs - Date.now()));
     breaker.break(fault);
   }
   await breaker.mended();
