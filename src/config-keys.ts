@@ -224,7 +224,8 @@ export const configKeys = [
   {
     name: "SENTRY_TRACES",
     default: "off",
-    meaning: "`on` sends the recorded traces to Sentry, too.",
+    meaning:
+      "`on` sends the recorded calls to Sentry, too, as transactions without content; OTEL_TRACES_SAMPLER_ARG says how many.",
   },
   {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",

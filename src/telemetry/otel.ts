@@ -17,19 +17,20 @@ import {
 } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
-import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import {
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  type SpanProcessor,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
 import type { Span, SpanAttributes } from "./span.ts";
 import type { SpanSource } from "./tracing.ts";
 
-/** Somewhere that takes traces by OTLP over HTTP. */
-export interface TraceDestination {
-  /** The whole URL, `…/v1/traces`. */
-  readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 export interface OtelOptions {
-  destinations: readonly TraceDestination[];
+  /** Takes traces by OTLP over HTTP: the whole URL, `…/v1/traces`. */
+  collectorUrl: string | undefined;
+  /** Who else gets the spans. Default: nobody. */
+  processors?: readonly SpanProcessor[];
   serviceName: string;
   version: string;
   recordsContent: boolean;
@@ -45,6 +46,7 @@ const longestAttribute = 64 * 1024;
 /** Makes the source of spans; sends in batches, and drops what a collector does not take in time. */
 export function createOtel(options: OtelOptions): SpanSource {
   const { recordsContent, tellsProviders, intervalMs = 5_000 } = options;
+  const collector = options.collectorUrl && createCollector(options.collectorUrl, intervalMs);
   const provider = new TracerProvider({
     sampler: new AlwaysOnSampler(),
     spanLimits: { attributeValueLengthLimit: longestAttribute },
@@ -53,14 +55,7 @@ export function createOtel(options: OtelOptions): SpanSource {
       "service.version": options.version,
       "service.instance.id": randomUUID(),
     }),
-    spanProcessors: options.destinations.map(({ url, headers = {} }) => {
-      const exporter = new OTLPTraceExporter({
-        url,
-        headers: { ...headers },
-        timeoutMillis: 5_000,
-      });
-      return new BatchSpanProcessor({ exporter, scheduledDelayMillis: intervalMs });
-    }),
+    spanProcessors: [...(collector ? [collector] : []), ...(options.processors ?? [])],
   });
   const tracer: Tracer = provider.getTracer("tribe", options.version);
 
@@ -128,6 +123,11 @@ export function createOtel(options: OtelOptions): SpanSource {
       clearTimeout(timer);
     },
   };
+}
+
+function createCollector(url: string, intervalMs: number): SpanProcessor {
+  const exporter = new OTLPTraceExporter({ url, timeoutMillis: 5_000 });
+  return new BatchSpanProcessor({ exporter, scheduledDelayMillis: intervalMs });
 }
 
 function defined(attributes: SpanAttributes) {

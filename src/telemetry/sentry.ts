@@ -1,6 +1,7 @@
 /**
- * Sends unexpected errors to Sentry. Loaded only when there is a DSN. Built on Sentry's core
- * alone: nothing is patched or collected by itself, and traces stay with OpenTelemetry.
+ * Sends unexpected errors to Sentry, and traces where the operator wants that. Loaded only when
+ * there is a DSN. Built on Sentry's core alone: nothing is patched or collected by itself, and the
+ * spans are OpenTelemetry's.
  *
  * What an error says may be what somebody asked, or a secret; no pattern finds all of that. So
  * its words stay in the log, where the request id leads, and Sentry gets its class, its code and
@@ -12,6 +13,7 @@ import {
   type ErrorEvent,
   type Exception,
   type StackFrame,
+  type TransactionEvent,
 } from "@sentry/core";
 import { nodeStackLineParser, ServerRuntimeClient } from "@sentry/core/server";
 import type { ErrorReport, ReportError } from "./error-report.ts";
@@ -26,6 +28,8 @@ export interface SentryOptions {
 /** Reports that go to Sentry. */
 export interface Sentry {
   report: ReportError;
+  /** Sends a recorded call. */
+  transaction(event: TransactionEvent): void;
   /** Sends what has not been sent, within `limitMs`. */
   close(limitMs: number): Promise<void>;
 }
@@ -90,6 +94,9 @@ export function createSentry({ dsn, version, environment }: SentryOptions): Sent
     report(report) {
       if (!isNew(report.error) || isTooMany()) return;
       client.captureEvent(eventOf(report, (stack) => parseStack(stack)));
+    },
+    transaction(event) {
+      client.captureEvent(event);
     },
     async close(limitMs) {
       await client.close(limitMs);

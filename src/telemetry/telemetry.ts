@@ -1,7 +1,6 @@
 /** Traces and error reports of one process, as far as they are configured. */
 import type { TelemetryConfig } from "../config.ts";
 import type { ReportError } from "./error-report.ts";
-import type { TraceDestination } from "./otel.ts";
 import { createTracing, type TraceCall } from "./tracing.ts";
 
 /** What the service tells of itself beside its log. */
@@ -19,47 +18,34 @@ export async function createTelemetry(
   config: TelemetryConfig,
   version: string,
 ): Promise<Telemetry> {
-  const destinations = destinationsOf(config);
+  const { sentryDsn: dsn, environment, otlpEndpoint, traceRatio } = config;
+  const sentry =
+    dsn === undefined
+      ? undefined
+      : (await import("./sentry.ts")).createSentry({ dsn, version, environment });
+  const transactions =
+    config.sentryTraces && sentry
+      ? (await import("./sentry-transactions.ts")).createTransactions(
+          sentry.transaction,
+          traceRatio,
+        )
+      : undefined;
   const source =
-    destinations.length === 0
+    otlpEndpoint === undefined && transactions === undefined
       ? undefined
       : (await import("./otel.ts")).createOtel({
-          destinations,
+          collectorUrl: otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/traces`,
+          processors: transactions ? [transactions] : [],
           serviceName: config.serviceName,
           version,
           recordsContent: config.traceContent,
           tellsProviders: config.traceProviders,
         });
-  const { sentryDsn: dsn, environment } = config;
-  const sentry =
-    dsn === undefined
-      ? undefined
-      : (await import("./sentry.ts")).createSentry({ dsn, version, environment });
   return {
-    trace: createTracing({ source, ratio: config.traceRatio }),
+    trace: createTracing({ source, ratio: traceRatio }),
     report: sentry?.report,
     async close(limitMs) {
       await Promise.all([source?.close(limitMs), sentry?.close(limitMs)]);
     },
-  };
-}
-
-function destinationsOf(config: TelemetryConfig): TraceDestination[] {
-  const { otlpEndpoint, sentryDsn, sentryTraces } = config;
-  const destinations: TraceDestination[] = [];
-  if (otlpEndpoint !== undefined) {
-    destinations.push({ url: `${otlpEndpoint.replace(/\/+$/, "")}/v1/traces` });
-  }
-  if (sentryTraces && sentryDsn !== undefined) destinations.push(sentryTracesOf(sentryDsn));
-  return destinations;
-}
-
-/** https://docs.sentry.io/concepts/otlp/ */
-function sentryTracesOf(dsn: string): TraceDestination {
-  const { origin, username, pathname } = new URL(dsn);
-  const [, folder = "", project = ""] = /^(.*)\/(\d+)$/.exec(pathname) ?? [];
-  return {
-    url: `${origin}${folder}/api/${project}/integration/otlp/v1/traces`,
-    headers: { "x-sentry-auth": `sentry sentry_key=${username}` },
   };
 }

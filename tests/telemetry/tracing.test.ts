@@ -1,6 +1,7 @@
 /** The traces of whole turns, through every door, as a collector gets them. */
 import { expect, onTestFinished, test } from "vitest";
 import { startApp, type TestApp } from "../support/app.ts";
+import { startSentrySink, type SentryTransaction } from "../support/sentry-sink.ts";
 import { startOtlpSink, type OtlpSink, type ReceivedSpan } from "../support/otlp-sink.ts";
 import {
   startProviderServer,
@@ -14,6 +15,7 @@ import {
   type TurnDoor,
   type TurnHeaders,
 } from "../support/turn-doors.ts";
+import { readVersion } from "../../src/version.ts";
 import type { Environment } from "../../src/config.ts";
 
 const secretQuestion = "the question that nobody may record";
@@ -181,19 +183,80 @@ test("a failure of the provider is one of its span and of the call, without its 
   expect(sink.raw()).not.toContain("nobody may record");
 });
 
-test("Sentry gets the same traces where the operator wants it", async () => {
-  const sentry = await startOtlpSink();
+test("Sentry gets recorded calls as transactions where the operator wants it, without content", async () => {
+  const sentry = await startSentrySink();
   onTestFinished(() => sentry.close());
-  const { app, sink, finish } = await startTraced({
-    SENTRY_DSN: sentry.url.replace("http://", "http://publickey@") + "/42",
+  const { app, sink, provider, finish } = await startTraced({
+    SENTRY_DSN: sentry.dsn,
     SENTRY_TRACES: "on",
+    TRACE_CONTENT: "on",
+    NODE_ENV: "test",
   });
-  const ids = newTrace();
-  await grpc(app, withKey(app, ids));
+  const [whole, stream, failed, unwanted] = [newTrace(), newTrace(), newTrace(), newTrace()];
+  await grpc(app, { ...withKey(app, whole), "x-request-id": "request-7" });
+  await turnDoors["a REST stream"].ask(app, secretQuestion, withKey(app, stream));
+  provider.script({ status: 400, error: { error: { message: "words that nobody may record" } } });
+  await expect(grpc(app, withKey(app, failed))).rejects.toThrow("openai rejected");
+  await grpc(app, withKey(app, unwanted, "00"));
   await finish();
-  expect(sentry.trace(ids.traceId).length).toBe(sink.trace(ids.traceId).length);
-  expect(sentry.requests[0]).toMatchObject({
-    path: "/api/42/integration/otlp/v1/traces",
-    headers: { "x-sentry-auth": "sentry sentry_key=publickey" },
+
+  const transactions = [whole, stream, failed].map(({ traceId }) => {
+    const found = sentry.transactions.filter(({ contexts }) => contexts.trace.trace_id === traceId);
+    expect(found).toHaveLength(1);
+    return found[0]!;
   });
-});
+  expect(sentry.transactions).toHaveLength(3);
+  const [first, second, third] = transactions as [SentryTransaction, ...SentryTransaction[]];
+  expect(first).toMatchObject({
+    release: `tribe@${readVersion()}`,
+    environment: "test",
+    transaction: "tribe.v1.ChatService/SendMessage",
+    tags: { door: "grpc", request_id: "request-7" },
+    user: { id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string },
+    contexts: { trace: { parent_span_id: whole.spanId, op: "rpc.server", status: "ok" } },
+  });
+  expect(second).toMatchObject({
+    transaction: "tribe.v1.ChatService/StreamMessage",
+    tags: { door: "rest" },
+  });
+  expect(third?.contexts.trace.status).toBe("invalid_argument");
+  for (const { contexts, spans, start_timestamp, timestamp } of transactions) {
+    const { trace_id: traceId, span_id: rootId } = contexts.trace;
+    expect(
+      spans
+        .map((span) => span.span_id)
+        .concat(rootId)
+        .sort(),
+    ).toEqual(
+      sink
+        .trace(traceId)
+        .map(({ spanId }) => spanId)
+        .sort(),
+    );
+    const operations = new Set(spans.map(({ op }) => op));
+    expect([...operations].sort()).toEqual(["db", "db.redis", "function", "gen_ai.chat"]);
+    for (const span of spans) {
+      expect(span.start_timestamp).toBeGreaterThanOrEqual(start_timestamp);
+      expect(span.timestamp).toBeLessThanOrEqual(timestamp);
+    }
+  }
+  // The collector is the operator's own.
+  expect(sink.raw()).toContain(secretQuestion);
+  expect(sentry.raw()).not.toContain("nobody may record");
+  expect(sentry.raw()).not.toContain(app.key);
+  expect(sentry.events).toEqual([]);
+}, 60_000);
+
+test("Sentry alone gets them, without a collector, by the ratio", async () => {
+  const sentry = await startSentrySink();
+  onTestFinished(() => sentry.close());
+  const environment = { SENTRY_DSN: sentry.dsn, OTEL_TRACES_SAMPLER_ARG: "1" };
+  for (const sentryTraces of ["off", "on"]) {
+    const app = await startApp({ ...environment, SENTRY_TRACES: sentryTraces });
+    await grpc(app, { authorization: `Bearer ${app.key}` });
+    await app.close();
+    expect(sentry.transactions).toHaveLength(sentryTraces === "on" ? 1 : 0);
+  }
+  expect(sentry.paths).toEqual(["/api/42/envelope/"]);
+  expect(sentry.raw()).toContain('"sample_rate":"1"');
+}, 60_000);
