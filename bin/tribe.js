@@ -3,10 +3,10 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const [major] = process.versions.node.split(".").map(Number);
-if (major < 24) {
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 24 || (major === 24 && minor < 16)) {
   process.stderr.write(
-    `Tribe needs Node 24 or newer, this is ${process.versions.node} (${process.execPath}).\n` +
+    `Tribe needs Node 24.16 or newer, this is ${process.versions.node} (${process.execPath}).\n` +
       "`npm ci && npm start` brings its own Node 24; without development packages\n" +
       "(`npm ci --omit=dev`) install Node 24 first: https://nodejs.org\n",
   );
