@@ -1,7 +1,7 @@
 /** Calls that wait behind another one on their connection, which ends. */
 import { connect } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, test } from "vitest";
 import { SendMessageRequestSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { startDoors, type Doors } from "../support/doors.ts";
 import { until } from "../support/eventually.ts";
