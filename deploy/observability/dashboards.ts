@@ -21,6 +21,8 @@ interface Dashboard {
 
 const instance = `instance=~"$instance"`;
 const calls = "rpc_server_call_duration_seconds";
+/** As the alert TribeCallsFail has it: a probe of a load balancer is no call. */
+const noProbe = `rpc_method!~"grpc.health.*|tribe.v1.HealthService/.*"`;
 const failed = `rpc_response_status_code=~"INTERNAL|UNKNOWN|DATA_LOSS|UNAVAILABLE|DEADLINE_EXCEEDED"`;
 
 function rate(metric: string, by: string, matchers = ""): string {
@@ -60,9 +62,9 @@ export const dashboards: readonly Dashboard[] = [
       {
         title: "Failed calls",
         unit: "percentunit",
-        description: "Share that failed through our fault or that of what we depend on",
+        description: "Share that failed through our fault or that of what we depend on; no probes",
         queries: {
-          failed: `sum(rate(${calls}_count{${instance},${failed}}[$__rate_interval])) / sum(rate(${calls}_count{${instance}}[$__rate_interval]))`,
+          failed: `sum(rate(${calls}_count{${instance},${failed},${noProbe}}[$__rate_interval])) / sum(rate(${calls}_count{${instance},${noProbe}}[$__rate_interval]))`,
         },
       },
       {
@@ -292,7 +294,8 @@ export const dashboards: readonly Dashboard[] = [
         unit: "s",
         description: "How long parts took to answer the last health check",
         queries: {
-          "{{component}}": gauge("tribe_component_check_duration_seconds", "max by (component)"),
+          // Deployments are not asked, so their checks take no time.
+          "{{component}}": `max by (component) (tribe_component_check_duration_seconds{${instance},component!~"deployment:.*"})`,
         },
       },
       {
