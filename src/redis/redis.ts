@@ -1,7 +1,7 @@
 import { ErrorReply } from "redis";
 import type { RedisAddress } from "../config.ts";
 import { unavailable } from "../errors.ts";
-import { currentSpan, inChild, type Span } from "../telemetry/span.ts";
+import { currentSpan, errorTypeOf, type Span, withSpan } from "../telemetry/span.ts";
 import { createConnection, reconnectDelayMs } from "./connection.ts";
 
 /** Redis, as the stores that are built on it see it. Its absence is UNAVAILABLE `REDIS_UNAVAILABLE`. */
@@ -162,14 +162,28 @@ export function createRedis(options: RedisOptions): Redis {
   };
 }
 
-/** Of a command only its name is told: keys name users, and values are what they say. */
-function traced<Reply>(
+/**
+ * Of a command only its name is told, of an error that Redis answers its first word: keys name
+ * users, and values are what they say.
+ */
+async function traced<Reply>(
   parent: Span,
   [command = ""]: string[],
   work: () => Promise<Reply>,
 ): Promise<Reply> {
   const attributes = { "db.system.name": "redis", "db.operation.name": command };
-  return inChild(parent, `redis ${command}`, attributes, work);
+  const span = parent.child(`redis ${command}`, "client", attributes);
+  try {
+    const reply = await withSpan(span, work);
+    span.end();
+    return reply;
+  } catch (error) {
+    const word = error instanceof ErrorReply ? /^[A-Z]+/.exec(error.message)?.[0] : undefined;
+    span.set({ "db.response.status_code": word });
+    // A script that Redis does not know yet is sent to it whole: nothing has failed.
+    span.end(word === "NOSCRIPT" ? undefined : (word ?? errorTypeOf(error)));
+    throw error;
+  }
 }
 
 function redisUnavailable(cause?: unknown) {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { waitUntil } from "../../src/embedded/process.ts";
 import { createRedis, type Redis } from "../../src/redis/redis.ts";
 import { defineScript, runScript } from "../../src/redis/script.ts";
+import { type Span, withSpan } from "../../src/telemetry/span.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
@@ -33,6 +34,42 @@ it("is sent whole once, and by its name from then on", async () => {
 it("is sent again when Redis has forgotten it", async () => {
   await redis.command("", ["SCRIPT", "FLUSH"]);
   expect(await runScript(redis, add, ["{user:2}:count"], ["5"])).toBe(5);
+});
+
+/** The spans below a sampled call that does `work`: names, what they are told, and how they end. */
+async function spansOf(work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
+  const spans: Record<string, unknown>[] = [];
+  function keep(told: Record<string, unknown>): Span {
+    return {
+      traceId: "0".repeat(32),
+      spanId: "0".repeat(16),
+      recordsContent: false,
+      providerHeaders: undefined,
+      isEnded: false,
+      child(name, _, attributes) {
+        const entry = { name, ...attributes };
+        spans.push(entry);
+        return keep(entry);
+      },
+      set: (attributes) => void Object.assign(told, attributes),
+      end: (errorType) => void Object.assign(told, { errorType }),
+    };
+  }
+  await withSpan(keep({}), work).catch(() => undefined);
+  return spans;
+}
+
+it("is no failure of a trace when Redis did not know it, and one when Redis refuses", async () => {
+  const key = "{user:4}:count";
+  await redis.command("", ["SCRIPT", "FLUSH"]);
+  expect(await spansOf(() => runScript(redis, add, [key], ["5"]))).toMatchObject([
+    { name: "redis EVALSHA", "db.response.status_code": "NOSCRIPT", errorType: undefined },
+    { name: "redis EVAL", errorType: undefined },
+  ]);
+  const wrongType = () => redis.command(key, ["LPUSH", key, "a"]);
+  expect(await spansOf(wrongType)).toMatchObject([
+    { name: "redis LPUSH", "db.response.status_code": "WRONGTYPE", errorType: "WRONGTYPE" },
+  ]);
 });
 
 it("fails with what it raises, and is not run twice for it", async () => {
