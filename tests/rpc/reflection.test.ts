@@ -1,6 +1,4 @@
 /** Server reflection, as grpcurl and buf ask for it. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { create, fromBinary, createFileRegistry, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type FileDescriptorProto,
@@ -121,32 +119,35 @@ test.each<[Question["case"], string]>([
   }
 });
 
-test("finds extensions, and the types of error details", async () => {
-  const extendee = "google.protobuf.MethodOptions";
-  const [policy, numbers, none, details] = await ask(
-    "v1",
-    {
-      case: "fileContainingExtension",
-      value: {
-        $typeName: "grpc.reflection.v1.ExtensionRequest",
-        containingType: extendee,
-        extensionNumber: 50901,
+test.each<Version>(["v1", "v1alpha"])(
+  "%s finds extensions, and the types of error details",
+  async (version) => {
+    const extendee = "google.protobuf.MethodOptions";
+    const [policy, numbers, none, details] = await ask(
+      version,
+      {
+        case: "fileContainingExtension",
+        value: {
+          $typeName: "grpc.reflection.v1.ExtensionRequest",
+          containingType: extendee,
+          extensionNumber: 50901,
+        },
       },
-    },
-    { case: "allExtensionNumbersOfType", value: extendee },
-    { case: "allExtensionNumbersOfType", value: "tribe.v1.Model" },
-    { case: "fileContainingSymbol", value: "google.rpc.BadRequest" },
-  );
-  expect(filesOf(policy)[0]?.name).toBe("tribe/v1/policy.proto");
-  expect(numbers?.messageResponse).toMatchObject({
-    case: "allExtensionNumbersResponse",
-    value: { baseTypeName: extendee, extensionNumber: [50901, 50902, 72295728] },
-  });
-  expect(none?.messageResponse).toMatchObject({
-    value: { baseTypeName: "tribe.v1.Model", extensionNumber: [] },
-  });
-  expect(filesOf(details)[0]?.name).toBe("google/rpc/error_details.proto");
-});
+      { case: "allExtensionNumbersOfType", value: extendee },
+      { case: "allExtensionNumbersOfType", value: "tribe.v1.Model" },
+      { case: "fileContainingSymbol", value: "google.rpc.BadRequest" },
+    );
+    expect(filesOf(policy)[0]?.name).toBe("tribe/v1/policy.proto");
+    expect(numbers?.messageResponse).toMatchObject({
+      case: "allExtensionNumbersResponse",
+      value: { baseTypeName: extendee, extensionNumber: [50901, 50902, 72295728] },
+    });
+    expect(none?.messageResponse).toMatchObject({
+      value: { baseTypeName: "tribe.v1.Model", extensionNumber: [] },
+    });
+    expect(filesOf(details)[0]?.name).toBe("google/rpc/error_details.proto");
+  },
+);
 
 test.each<Version>(["v1", "v1alpha"])(
   "%s: a miss is an answer, and the stream goes on",
@@ -189,23 +190,6 @@ test("is on the gRPC door only", async () => {
     });
     expect(response.status).toBe(404);
   }
-});
-
-test("buf curl lists and calls by it", async () => {
-  const buf = async (...args: string[]) => {
-    const { stdout } = await promisify(execFile)("node_modules/.bin/buf", [
-      "curl",
-      "--protocol=grpc",
-      "--http2-prior-knowledge",
-      ...args,
-    ]);
-    return stdout;
-  };
-  const url = `http://${doors.grpcAddress}`;
-  const methods = await buf("--list-methods", url);
-  expect(methods.split("\n")).toContain("tribe.v1.ChatService/ListModels");
-  const answer = await buf("--data", "{}", `${url}/tribe.v1.ChatService/ListModels`);
-  expect(JSON.parse(answer)).toMatchObject({ models: [{ model: "double" }] });
 });
 
 test("can be switched off", async () => {
