@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { DomainError, type ErrorCode } from "../errors.ts";
+import { codeOfReason, DomainError, isErrorReason } from "../errors.ts";
 import type { RunLog } from "./run-log.store.ts";
 import { createLiveRun, type LiveRun, type RunEvent } from "./run.ts";
 import type { RunRepository, StoredRun } from "./run.repository.ts";
@@ -115,25 +115,13 @@ function lastEvent(stored: StoredRun): RunEvent {
   };
   if (state === "completed") return { type: "completed", result };
   const status = state === "running" ? "interrupted" : state;
-  const reason = stored.errorReason ?? "RUN_INTERRUPTED";
+  const { errorReason = "" } = stored;
+  const reason = isErrorReason(errorReason) ? errorReason : "RUN_INTERRUPTED";
   const message = stored.errorMessage ?? "the run was interrupted";
   return {
     type: "failed",
     status,
-    error: new DomainError(codeOf(reason), reason, message),
+    error: new DomainError(codeOfReason(reason), reason, message),
     result,
   };
-}
-
-/** Only the reason is stored; it says the code. */
-function codeOf(reason: string): ErrorCode {
-  if (reason === "RUN_CANCELLED") return "CANCELLED";
-  if (reason === "RUN_WITHDRAWN") return "ABORTED";
-  if (reason === "INTERNAL") return "INTERNAL";
-  if (reason.endsWith("_TIMEOUT")) return "DEADLINE_EXCEEDED";
-  if (reason.endsWith("_RATE_LIMITED")) return "RESOURCE_EXHAUSTED";
-  if (reason === "PROVIDER_REJECTED_REQUEST" || reason === "CONTEXT_TOO_LONG") {
-    return "INVALID_ARGUMENT";
-  }
-  return "UNAVAILABLE";
 }

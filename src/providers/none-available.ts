@@ -1,4 +1,4 @@
-import { DomainError } from "../errors.ts";
+import { DomainError, isErrorReason } from "../errors.ts";
 import type { LiveDeployment } from "./deployment.ts";
 
 /** What to wait when it is for a probe to say when things are well again, seconds. */
@@ -23,7 +23,8 @@ export function noneAvailable(route: {
     other.circuit.availableInMs() < one.circuit.availableInMs() ? other : one,
   );
   const { provider, deployment } = soonest.answerer;
-  const reason = soonest.circuit.view().lastReason ?? "PROVIDER_UNAVAILABLE";
+  const { lastReason = "" } = soonest.circuit.view();
+  const reason = isErrorReason(lastReason) ? lastReason : "PROVIDER_UNAVAILABLE";
   const waitMs = soonest.circuit.availableInMs();
   return new DomainError(
     reason === "PROVIDER_RATE_LIMITED" ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE",

@@ -1,4 +1,4 @@
-import { DomainError } from "../errors.ts";
+import { DomainError, type ErrorReason } from "../errors.ts";
 import type {
   ModelDelta,
   ModelRequest,
@@ -72,7 +72,7 @@ export async function answerInTime(
   function overdue(now: number): DomainError {
     const who = `${provider.name} (${request.model})`;
     const metadata = { provider: provider.name, model: request.model };
-    const [reason, message] =
+    const [reason, message]: [ErrorReason, string] =
       now + 1 >= begin + timeouts.totalMs
         ? ["PROVIDER_TOTAL_TIMEOUT", `${who} took longer than ${timeouts.totalMs} ms in all`]
         : lastContent === 0

@@ -95,16 +95,11 @@ test("tells of errors with all their details and when to try again", async () =>
   await start({
     chat: {
       sendMessage() {
-        throw new DomainError(
-          "RESOURCE_EXHAUSTED",
-          "TOO_MANY_REQUESTS",
-          "too many requests — wait",
-          {
-            quotas: [{ subject: "user:1", description: "60 requests a minute" }],
-            retryAfterSeconds: 1.5,
-            metadata: { limit: "60" },
-          },
-        );
+        throw new DomainError("RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", "too many requests — wait", {
+          quotas: [{ subject: "user:1", description: "60 requests a minute" }],
+          retryAfterSeconds: 1.5,
+          metadata: { limit: "60" },
+        });
       },
     },
   });
@@ -118,7 +113,7 @@ test("tells of errors with all their details and when to try again", async () =>
   const google = statusFromServiceError(error!);
   expect(google).toMatchObject({ code: 8, message: "too many requests — wait" });
   expect(detailsOf(google)).toEqual({
-    ErrorInfo: { reason: "TOO_MANY_REQUESTS", domain: "tribe", metadata: { limit: "60" } },
+    ErrorInfo: { reason: "LIMIT_EXCEEDED", domain: "tribe", metadata: { limit: "60" } },
     QuotaFailure: { violations: [{ subject: "user:1", description: "60 requests a minute" }] },
     RetryInfo: { retryDelay: "1.500s" },
     RequestInfo: { requestId },
@@ -270,9 +265,14 @@ test("maps errors in the middle of a stream", async () => {
     chat: {
       async *streamMessage() {
         yield create(StreamMessageResponseSchema, { sequence: 1n });
-        throw new DomainError("UNAVAILABLE", "PROVIDER_DOWN", "the provider does not answer", {
-          retryAfterSeconds: 3,
-        });
+        throw new DomainError(
+          "UNAVAILABLE",
+          "PROVIDER_UNAVAILABLE",
+          "the provider does not answer",
+          {
+            retryAfterSeconds: 3,
+          },
+        );
       },
     },
   });
@@ -287,7 +287,7 @@ test("maps errors in the middle of a stream", async () => {
   });
   expect(error.metadata.get("retry-after")).toEqual(["3"]);
   expect(detailsOf(statusFromServiceError(error))["ErrorInfo"]).toMatchObject({
-    reason: "PROVIDER_DOWN",
+    reason: "PROVIDER_UNAVAILABLE",
   });
   expect(doors.log).toMatchObject([{ level: "warn", code: "UNAVAILABLE", messages: 1 }]);
 });

@@ -43,7 +43,7 @@ function untilAborted(signal: AbortSignal): Promise<never> {
 }
 
 const tooMany = () =>
-  new DomainError("RESOURCE_EXHAUSTED", "TOO_MANY_REQUESTS", "too many requests", {
+  new DomainError("RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", "too many requests", {
     quotas: [{ subject: "user:1", description: "60 requests a minute" }],
     retryAfterSeconds: 2,
   });
@@ -73,7 +73,7 @@ test.each(doorNames)("%s: errors carry their details, unary and in a stream", as
       (reason: unknown) => ConnectError.from(reason),
     );
     expect(error).toMatchObject({ code: Code.ResourceExhausted, rawMessage: "too many requests" });
-    expect(error?.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "TOO_MANY_REQUESTS" }]);
+    expect(error?.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "LIMIT_EXCEEDED" }]);
     expect(error?.findDetails(QuotaFailureSchema)).toHaveLength(1);
     expect(error?.findDetails(RetryInfoSchema)).toMatchObject([{ retryDelay: { seconds: 2n } }]);
     expect(error?.metadata.get("retry-after")).toBe("2");
@@ -104,7 +104,7 @@ test("REST: errors carry their details and retry-after", async () => {
     details: [
       {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        reason: "TOO_MANY_REQUESTS",
+        reason: "LIMIT_EXCEEDED",
         domain: "tribe",
       },
       {
