@@ -29,6 +29,7 @@ import { callKey } from "./rpc/call.ts";
 import { createSettings } from "./settings/settings.ts";
 import { createSettingsService } from "./settings/settings.rpc.ts";
 import { budgetSettings } from "./usage/budget-settings.ts";
+import { inheritBudget } from "./usage/inherited-budget.repository.ts";
 import { exportUsage } from "./usage/personal-data.repository.ts";
 import type { Counters } from "./telemetry/counters.ts";
 import { logLevelsSetting } from "./telemetry/log-levels.ts";
@@ -120,6 +121,7 @@ export function createAccess(parts: AccessParts) {
     keyRing,
     guessers: limits.guessers,
     watch: anomalies,
+    inherit: inheritBudget,
     personalData: [
       ...parts.personalData,
       { export: (userId) => exportUsage(postgres, userId), erase: async () => {} },

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
-import { raw } from "@mikro-orm/postgresql";
+import { type EntityManager, raw } from "@mikro-orm/postgresql";
 import type { Audit } from "../audit/audit.ts";
 import type { AuditTrail } from "../audit/trail.ts";
 import type { Postgres } from "../postgres/postgres.ts";
@@ -54,6 +54,23 @@ export interface ApiKeyOwner {
   blockTime: Date | undefined;
 }
 
+/**
+ * Gives the successor of a rotated key what another room keeps of its predecessor, in the same
+ * transaction. Resolves to the changes that all processes are to be told of then.
+ */
+export type Inherit = (
+  em: EntityManager,
+  apiKeyId: string,
+  successorId: string,
+) => Promise<readonly string[]>;
+
+/** The successor of a rotated key. */
+export interface RotatedApiKey {
+  apiKey: StoredApiKey;
+  /** What all processes are to be told of. */
+  changes: readonly string[];
+}
+
 /** API keys in PostgreSQL. Every change leaves an audit event in its transaction. */
 export interface ApiKeyRepository {
   /** The key that has one of these hashes: of a key under all the server's secrets. */
@@ -69,7 +86,7 @@ export interface ApiKeyRepository {
     successor: NewApiKey,
     overlapMs: number,
     trail: AuditTrail,
-  ): Promise<StoredApiKey | "not_alive">;
+  ): Promise<RotatedApiKey | "not_alive">;
   /** Also what is revoked already. */
   revoke(apiKeyId: string, trail: AuditTrail): Promise<void>;
   /** Hashes a key anew, under the newest secret. */
@@ -80,8 +97,12 @@ export interface ApiKeyRepository {
   block(apiKeyId: string, until: Date, trail: AuditTrail): Promise<void>;
 }
 
-/** The API keys in PostgreSQL. */
-export function createApiKeyRepository(postgres: Postgres, audit: Audit): ApiKeyRepository {
+/** The API keys in PostgreSQL. `inherit`: for those who rotate keys. */
+export function createApiKeyRepository(
+  postgres: Postgres,
+  audit: Audit,
+  inherit: Inherit = () => Promise.resolve([]),
+): ApiKeyRepository {
   return {
     async findOwner(hashes) {
       const [row] = await postgres.query<[string]>(keyByHash, [hashes]);
@@ -121,9 +142,10 @@ export function createApiKeyRepository(postgres: Postgres, audit: Audit): ApiKey
           if (ended.length === 0) return "not_alive";
           const row = em.create(ApiKeyEntity, toRow(successor));
           await em.flush();
+          const changes = await inherit(em, id, row.id);
           trail.facts["successor"] = row.id;
           await audit.record(em, trail);
-          return toStoredApiKey(row);
+          return { apiKey: toStoredApiKey(row), changes };
         }),
       ),
     revoke: (id, trail) =>

@@ -108,7 +108,7 @@ export function createApiKeyService(parts: ApiKeyServiceParts) {
         overlap === undefined
           ? defaultOverlapMs
           : Number(overlap.seconds) * 1000 + Math.floor(overlap.nanos / 1e6);
-      const successor = await apiKeys.rotate(
+      const rotated = await apiKeys.rotate(
         apiKeyId,
         {
           userId: old.userId,
@@ -122,15 +122,15 @@ export function createApiKeyService(parts: ApiKeyServiceParts) {
         overlapMs,
         trail,
       );
-      if (successor === "not_alive") {
+      if (rotated === "not_alive") {
         throw new DomainError(
           "FAILED_PRECONDITION",
           "API_KEY_NOT_ALIVE",
           "the API key was revoked or has expired; make a new one",
         );
       }
-      changes.publish([`key:${apiKeyId}`]);
-      return { apiKey: toProtoApiKey(successor), secret };
+      changes.publish([`key:${apiKeyId}`, ...rotated.changes]);
+      return { apiKey: toProtoApiKey(rotated.apiKey), secret };
     },
 
     async revokeApiKey({ apiKeyId }, { values }) {

@@ -7,6 +7,7 @@ import type { Redis } from "../redis/redis.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { KeyEnvironment } from "./api-key.ts";
+import type { Inherit } from "./api-key.repository.ts";
 import type { Guessers } from "./authenticator.ts";
 import type { PersonalData } from "./personal-data.ts";
 import type { SignInFailure } from "./sessions.ts";
@@ -34,5 +35,7 @@ export interface IdentityParts {
   guessers: Guessers;
   /** What other rooms keep of users. */
   personalData: readonly PersonalData[];
+  /** What the successor of a rotated key gets of other rooms. */
+  inherit: Inherit;
   logger: Logger;
 }

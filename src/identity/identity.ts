@@ -35,7 +35,7 @@ export function createIdentity(parts: IdentityParts) {
   const { config, postgres, audit, settings, changes, keyRing, logger } = parts;
   const originRules = { allowedOrigins: config.allowedOrigins };
   const users = createUserRepository(postgres, audit);
-  const apiKeys = createApiKeyRepository(postgres, audit);
+  const apiKeys = createApiKeyRepository(postgres, audit, parts.inherit);
   const passwords = createPasswords(config.passwordWork);
   const cache = createPrincipalCache(maxPrincipals);
   const uses = createKeyUses({ touch: apiKeys.touch, logger });

@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Budget, UsageService } from "../../gen/tribe/v1/usage_pb.js";
-import { trailOf } from "../audit/trail.ts";
+import { leaveUnrecorded, trailOf } from "../audit/trail.ts";
 import { notFound } from "../errors.ts";
 import { type Caller, requireCaller } from "../identity/caller.ts";
 import { requireAll, targetUserId } from "../identity/grants.ts";
@@ -56,7 +56,11 @@ export function createBudgetService(parts: BudgetServiceParts) {
 
   return {
     async getBudget(request, { values }) {
-      const subject = await subjectOf(requireCaller(values), request, "usage:read_all");
+      const caller = requireCaller(values);
+      const trail = trailOf(values);
+      const subject = await subjectOf(caller, request, "usage:read_all");
+      trail.resource = `budget/${subjectName(subject)}`;
+      if (subject.kind !== "everyone" && subject.userId === caller.userId) leaveUnrecorded(trail);
       const state = await repository.state(subject, Date.now());
       const { reservedMicros } = state;
       return {

@@ -21,6 +21,11 @@ export interface KnownBudgetsParts {
 /** In front of the subjects that changes are told by. */
 const prefix = "budget:";
 
+/** How all processes are told that a subject's budget was set. */
+export function budgetChange(subject: string): string {
+  return `${prefix}${subject}`;
+}
+
 /** Listens to changes from now on. */
 export function createKnownBudgets({ repository, changes, logger }: KnownBudgetsParts) {
   // Undefined: not known. Then a reservation asks the database, which knows.
@@ -60,8 +65,7 @@ export function createKnownBudgets({ repository, changes, logger }: KnownBudgets
       if (subject.startsWith(prefix)) void learn(subject.slice(prefix.length));
     },
     missed: loadSoon,
-    poll: async (sinceMs) =>
-      (await repository.changedSince(sinceMs)).map((subject) => `${prefix}${subject}`),
+    poll: async (sinceMs) => (await repository.changedSince(sinceMs)).map(budgetChange),
   });
 
   const known: KnownBudgets = {
@@ -74,7 +78,7 @@ export function createKnownBudgets({ repository, changes, logger }: KnownBudgets
         (apiKeyId !== undefined && subjects.has(`key:${apiKeyId}`))
       );
     },
-    publish: (subject) => changes.publish([`${prefix}${subject}`]),
+    publish: (subject) => changes.publish([budgetChange(subject)]),
     start: () => load().catch(loadSoon),
   };
   return known;

@@ -82,7 +82,7 @@ const table: Record<string, string> = {
   "IdentityService/UnblockUser": "users:write, audited",
   "IdentityService/ExportUserData": "me:read, audited",
   "UsageService/GetUsage": "usage:read, audited",
-  "UsageService/GetBudget": "usage:read",
+  "UsageService/GetBudget": "usage:read, audited",
   "UsageService/SetBudget": "budgets:write, audited",
 };
 const roles = Object.keys(defaultRolePermissions) as RoleName[];

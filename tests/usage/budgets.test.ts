@@ -292,6 +292,33 @@ test("defaults by setting hold for whoever has no budget of their own", async ()
   }
 });
 
+test("the successor of a rotated key has its predecessor's budget, at every process", async () => {
+  const spender = await createSpender();
+  const { apiKeyId } = spender;
+  const budget = { dailyMicros: 1n };
+  await administrator.usage.setBudget({ apiKeyId, budget });
+  const { apiKey, secret } = await spender.identity.rotateApiKey({ apiKeyId });
+  const state = await spender.usage.getBudget({ apiKeyId: apiKey?.apiKeyId ?? "" });
+  expect(state).toMatchObject({ default: false, budget });
+  await eventually(async () => {
+    for (const { baseUrl } of programs)
+      expect(await stream(clientsOf(baseUrl, secret))).toHaveProperty("refused");
+  });
+});
+
+test("who looks at others' budgets is seen, who looks at their own is not", async () => {
+  const spender = await createSpender();
+  await administrator.usage.getBudget({ userId: spender.userId });
+  await spender.usage.getBudget({ userId: spender.userId });
+  await spender.usage.getBudget({ apiKeyId: spender.apiKeyId });
+  const list = { action: "usage.budget.get", pageSize: 100 };
+  const { auditEvents } = await administrator.admin.listAuditEvents(list);
+  const looks = auditEvents.filter(({ resource }) => resource === `budget/user:${spender.userId}`);
+  expect(looks).toMatchObject([{ userId: expect.not.stringContaining(spender.userId) }]);
+  const own = await administrator.admin.listAuditEvents({ ...list, userId: spender.userId });
+  expect(own.auditEvents).toEqual([]);
+});
+
 test("others' budgets are nobody's business", async () => {
   const [one, other] = [await createSpender(), await createSpender()];
   const { usage } = one;
