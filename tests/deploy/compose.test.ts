@@ -63,6 +63,13 @@ test("only nginx is reached from outside, and nobody but the one-time setup is r
   expect(roots.map(([name]) => name)).toEqual(["setup"]);
 });
 
+test("the images of others have a version, so that tomorrow's is today's", () => {
+  const images = running.flatMap(([, { image = "" }]) => /:-(.+)\}$/.exec(image)?.[1] ?? []);
+  expect(images.length).toBe(running.length);
+  for (const image of images.filter((name) => name !== "tribe:latest"))
+    expect(image).toMatch(/^[a-z/]+:v?\d+(\.\d+)*$/);
+});
+
 test("nobody changes anything in Grafana without the password that was made for it", () => {
   const { environment = {}, volumes } = services["grafana"] ?? {};
   expect(environment).not.toHaveProperty("GF_SECURITY_ADMIN_PASSWORD");
