@@ -10,6 +10,8 @@ interface Graph {
   title: string;
   unit: string;
   description: string;
+  /** What is shown while there is nothing to show; else "No data". */
+  none?: string;
   queries: Readonly<Record<string, string>>;
 }
 
@@ -23,13 +25,15 @@ const instance = `instance=~"$instance"`;
 const calls = "rpc_server_call_duration_seconds";
 /** As the alert TribeCallsFail has it: a probe of a load balancer is no call. */
 const noProbe = `rpc_method!~"grpc.health.*|tribe.v1.HealthService/.*"`;
+const notWell = `tribe_component_status{${instance},status=~"degraded|down"}`;
 const failed = `rpc_response_status_code=~"INTERNAL|UNKNOWN|DATA_LOSS|UNAVAILABLE|DEADLINE_EXCEEDED"`;
 
 function rate(metric: string, by: string, matchers = ""): string {
   return `sum by (${by}) (rate(${metric}{${instance}${matchers && `,${matchers}`}}[$__rate_interval]))`;
 }
 function quantile(q: number, metric: string, by: string, matchers = ""): string {
-  return `histogram_quantile(${q}, ${rate(`${metric}_bucket`, `le, ${by}`, matchers)})`;
+  // Not even a number while there was nothing to measure: no line then.
+  return `histogram_quantile(${q}, ${rate(`${metric}_bucket`, `le, ${by}`, matchers)}) >= 0`;
 }
 function gauge(metric: string, aggregation: string): string {
   return `${aggregation} (${metric}{${instance}})`;
@@ -51,6 +55,7 @@ export const dashboards: readonly Dashboard[] = [
         title: "Calls by code",
         unit: "reqps",
         description: "How calls ended; OK is left out",
+        none: "All calls ended well",
         queries: {
           "{{rpc_response_status_code}}": rate(
             `${calls}_count`,
@@ -115,8 +120,10 @@ export const dashboards: readonly Dashboard[] = [
         title: "Parts that are not well",
         unit: "short",
         description: "1 for a part that is degraded or down",
+        none: "All parts are well",
         queries: {
-          "{{component}} {{status}}": `max by (component, status) (tribe_component_status{${instance},status=~"degraded|down"}) > 0`,
+          // Whatever was not well at some time: its line goes down to 0 when it is well again.
+          "{{component}} {{status}}": `max by (component, status) (${notWell}) and max by (component, status) (max_over_time(${notWell}[$__range])) > 0`,
         },
       },
     ],
@@ -228,6 +235,7 @@ export const dashboards: readonly Dashboard[] = [
         title: "Calls to deployments that failed",
         unit: "reqps",
         description: "By the reason of the failure",
+        none: "None failed",
         queries: {
           "{{deployment}} {{reason}}": rate(
             "tribe_provider_attempts_total",
@@ -278,6 +286,7 @@ export const dashboards: readonly Dashboard[] = [
         title: "Lag of replicas",
         unit: "s",
         description: "How old what they show is",
+        none: "There are no replicas",
         queries: { "{{replica}}": gauge("tribe_postgres_replica_lag_seconds", "max by (replica)") },
       },
       {
@@ -360,10 +369,10 @@ export const dashboards: readonly Dashboard[] = [
 ];
 
 const width = 12;
-const height = 8;
+const height = 9;
 const datasource = { type: "prometheus", uid: "${datasource}" };
 
-function panelOf({ title, unit, description, queries }: Graph, index: number) {
+function panelOf({ title, unit, description, none, queries }: Graph, index: number) {
   return {
     id: index + 1,
     type: "timeseries",
@@ -371,9 +380,20 @@ function panelOf({ title, unit, description, queries }: Graph, index: number) {
     description,
     datasource,
     gridPos: { x: (index % 2) * width, y: Math.floor(index / 2) * height, w: width, h: height },
-    fieldConfig: { defaults: { unit, min: 0, custom: { fillOpacity: 10 } }, overrides: [] },
+    fieldConfig: {
+      defaults: { unit, min: 0, noValue: none, custom: { fillOpacity: 10 } },
+      overrides: [],
+    },
     options: {
-      legend: { displayMode: "table", placement: "bottom", calcs: ["lastNotNull", "max"] },
+      // The largest first: the legend has room for a few.
+      legend: {
+        displayMode: "table",
+        placement: "bottom",
+        calcs: ["lastNotNull", "max"],
+        sortBy: "Max",
+        sortDesc: true,
+      },
+      tooltip: { mode: "multi", sort: "desc" },
     },
     targets: Object.entries(queries).map(([legendFormat, expr], query) => ({
       refId: String.fromCodePoint(65 + query),

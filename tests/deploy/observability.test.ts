@@ -77,7 +77,10 @@ test("the queries of the dashboards are right, and ask for labels that are there
   const temporary = makeFolder();
   const rules = queries.map((query, index) => ({
     record: `query:${index}`,
-    expr: query.replaceAll("$__rate_interval", "1m").replaceAll("$instance", ".*"),
+    expr: query
+      .replaceAll("$__rate_interval", "1m")
+      .replaceAll("$__range", "1h")
+      .replaceAll("$instance", ".*"),
   }));
   const file = join(temporary.path, "rules.yml");
   // JSON is YAML.
