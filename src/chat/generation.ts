@@ -60,6 +60,7 @@ export function createGenerate(parts: GenerationParts): Generate {
   const { models, settler, onFailure, onAttempt, metrics } = parts;
   return async function generate(run, input) {
     const { choice, modelRequest, cache, reservation } = input;
+    const threadId = input.opened.conversationId;
     const startedAt = performance.now();
     let firstContentAt = 0;
     const userMessage = storedQuestion(input);
@@ -105,7 +106,7 @@ export function createGenerate(parts: GenerationParts): Generate {
       stored = await cache.answer(run.signal);
       const result = stored
         ? tellAgain(stored, choice, sink)
-        : await models.answer(choice, modelRequest, sink, run.signal);
+        : await models.answer(choice, { ...modelRequest, threadId }, sink, run.signal);
       if (result.usage) account.usage(result.usage);
       const wasCut = isOverBudget || (reservation?.isCut && result.finishReason === "length");
       finishReason = wasCut ? "budget" : result.finishReason;

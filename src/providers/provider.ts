@@ -38,6 +38,8 @@ export interface ModelRequest {
   /** Unset: text. */
   responseFormat?: ModelResponseFormat;
   reasoningEffort?: ReasoningEffort;
+  /** Requests with the same id begin alike, as those of one conversation do. Never a person's id. */
+  threadId?: string;
 }
 
 /** Tokens as the provider counted them. */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { ChatCompletionCreateParamsStreaming } from "openai/resources/chat/completions";
 import type { ModelRequest, ModelResponseFormat, ModelTool, ModelToolChoice } from "../provider.ts";
 import { mapMessages } from "./map-messages.ts";
@@ -34,6 +35,10 @@ export function mapRequest(
     // These models think by default, and take tools only when they do not.
     (tools.length > 0 && model.toolsNeedNoReasoning ? "none" : undefined);
   if (effort !== undefined) body.reasoning_effort = effort;
+  if (rules.promptCacheKey && request.threadId !== undefined) {
+    // Our ids are nobody else's business.
+    body.prompt_cache_key = hash("sha256", request.threadId, "base64url");
+  }
   return body;
 }
 

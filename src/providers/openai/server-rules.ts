@@ -14,6 +14,8 @@ export interface ServerRules {
   maxTokensField: "max_completion_tokens" | "max_tokens";
   /** The most stop sequences; undefined: not known. */
   maxStopSequences: number | undefined;
+  /** Whether it takes `prompt_cache_key`, by which requests that begin alike meet the same cache. */
+  promptCacheKey: boolean;
   model(name: string): ModelRules;
 }
 
@@ -68,11 +70,14 @@ const OPENAI_MODELS: readonly [RegExp, ModelRules][] = [
 const OPENAI: ServerRules = {
   maxTokensField: "max_completion_tokens",
   maxStopSequences: 4,
+  promptCacheKey: true,
   model: (name) => OPENAI_MODELS.find(([pattern]) => pattern.test(name))?.[1] ?? ANYTHING,
 };
 const COMPATIBLE: ServerRules = {
   maxTokensField: "max_tokens",
   maxStopSequences: undefined,
+  // Strict ones refuse what they do not know.
+  promptCacheKey: false,
   model: () => ANYTHING,
 };
 
