@@ -95,11 +95,21 @@ describe("TLS", () => {
     });
   });
 
-  test("plain HTTP is sent to TLS", async () => {
+  test("people are sent to TLS", async () => {
     const url = `http://127.0.0.1:${edge.httpPort}/docs?x=1`;
     const response = await fetch(url, { redirect: "manual" });
     expect(response.status).toBe(308);
     expect(response.headers.get("location")).toBe("https://127.0.0.1/docs?x=1");
+  });
+
+  test("a program that forgot TLS is told so, instead of sending its key in the clear for ever", async () => {
+    const url = `http://127.0.0.1:${edge.httpPort}/api/v1/conversations`;
+    const response = await fetch(url, { redirect: "manual", headers: authorization });
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({
+      code: 7,
+      message: expect.stringMatching(/^call https/),
+    });
   });
 });
 
