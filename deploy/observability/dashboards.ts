@@ -69,7 +69,7 @@ export const dashboards: readonly Dashboard[] = [
         unit: "percentunit",
         description: "Share that failed through our fault or that of what we depend on; no probes",
         queries: {
-          failed: `sum(rate(${calls}_count{${instance},${failed},${noProbe}}[$__rate_interval])) / sum(rate(${calls}_count{${instance},${noProbe}}[$__rate_interval]))`,
+          failed: `(sum(rate(${calls}_count{${instance},${failed},${noProbe}}[$__rate_interval])) or vector(0)) / sum(rate(${calls}_count{${instance},${noProbe}}[$__rate_interval]))`,
         },
       },
       {
@@ -372,7 +372,11 @@ const width = 12;
 const height = 9;
 const datasource = { type: "prometheus", uid: "${datasource}" };
 
+/** Where an axis ends at least, lest it shows 10,000 % around a line of zeros. */
+const softMax: Readonly<Record<string, number>> = { reqps: 0.1, percentunit: 0.1 };
+
 function panelOf({ title, unit, description, none, queries }: Graph, index: number) {
+  const axisSoftMax = softMax[unit];
   return {
     id: index + 1,
     type: "timeseries",
@@ -381,7 +385,7 @@ function panelOf({ title, unit, description, none, queries }: Graph, index: numb
     datasource,
     gridPos: { x: (index % 2) * width, y: Math.floor(index / 2) * height, w: width, h: height },
     fieldConfig: {
-      defaults: { unit, min: 0, noValue: none, custom: { fillOpacity: 10 } },
+      defaults: { unit, min: 0, noValue: none, custom: { fillOpacity: 10, axisSoftMax } },
       overrides: [],
     },
     options: {
