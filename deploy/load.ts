@@ -18,6 +18,9 @@ export interface LoadOptions {
   pauseMs: number;
 }
 
+/** A kind of call; see the report. */
+type LoadKind = Exclude<keyof LoadReport, "failures">;
+
 /** What was asked, and what went wrong. */
 export interface LoadReport {
   /** Stored turns over REST, each on a connection of its own. */
@@ -38,8 +41,6 @@ class StaleConnection extends Error {}
 /** Starts to call; `stop` waits for the last answers. */
 export function startLoad({ url, authority, key, callers, pauseMs }: LoadOptions): {
   readonly report: LoadReport;
-  /** Waits until every call that is under way now has ended. */
-  settled(): Promise<void>;
   stop(): Promise<LoadReport>;
 } {
   const report: LoadReport = { turns: 0, reads: 0, streams: 0, grpcCalls: 0, failures: [] };
@@ -53,7 +54,6 @@ export function startLoad({ url, authority, key, callers, pauseMs }: LoadOptions
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${key}`);
   const state = { running: true };
-  const underWay = new Set<Promise<unknown>>();
 
   function send(path: string, options: { body?: string; accept?: string; agent?: Agent }) {
     const { body, accept = "application/json", agent } = options;
@@ -98,7 +98,7 @@ export function startLoad({ url, authority, key, callers, pauseMs }: LoadOptions
     }
   }
 
-  const kinds: Record<Exclude<keyof LoadReport, "failures">, () => Promise<unknown>> = {
+  const kinds: Record<LoadKind, () => Promise<unknown>> = {
     turns: () => send("/api/v1/chat", { body: question }),
     reads: () => read("/api/v1/conversations"),
     async streams() {
@@ -115,29 +115,23 @@ export function startLoad({ url, authority, key, callers, pauseMs }: LoadOptions
       }),
   };
 
-  async function callAgainAndAgain(kind: keyof typeof kinds) {
+  async function callAgainAndAgain(kind: LoadKind) {
     while (state.running) {
-      const made = kinds[kind]();
-      underWay.add(made);
       try {
-        await made;
+        await kinds[kind]();
         report[kind] += 1;
       } catch (error) {
         report.failures.push(`${kind}: ${String(error)}`);
       }
-      underWay.delete(made);
       await setTimeout(pauseMs);
     }
   }
 
-  const loops = (Object.keys(kinds) as (keyof typeof kinds)[]).flatMap((kind) =>
+  const loops = (Object.keys(kinds) as LoadKind[]).flatMap((kind) =>
     Array.from({ length: callers }, () => callAgainAndAgain(kind)),
   );
   return {
     report,
-    async settled() {
-      await Promise.allSettled(underWay);
-    },
     async stop() {
       state.running = false;
       await Promise.all(loops);

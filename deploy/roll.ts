@@ -14,7 +14,7 @@ async function docker(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** Connections that nginx's old workers have accepted get their request out in this time. */
+/** What reached an old instance just before the reload was over gets so far that it is served there. */
 const settleMs = 5000;
 /** A new instance that is not healthy by then is a failed update. */
 const healthyWithinMs = 180_000;

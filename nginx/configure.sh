@@ -16,6 +16,7 @@
 #   EDGE_BURST            of them at once                               200
 #   EDGE_CONNECTIONS      requests of one address under way             200
 #   EDGE_CLIENT_TIMEOUT   seconds that a caller may pause within a request              15
+#   EDGE_KEEPALIVE        seconds after which a caller's connection is asked to be made anew, 30
 #   EDGE_REAL_IP_FROM     load balancers in front, whose x-forwarded-for is believed  none
 #   EDGE_RESOLVER         name server, for ocsp                         none
 #   EDGE_AUTHORITIES      PEM file of the authorities that ocsp's answers are checked with,
@@ -122,6 +123,7 @@ limit_req_zone \$binary_remote_addr zone=edge_requests:10m rate=${EDGE_RATE:-100
 limit_req zone=edge_requests burst=${EDGE_BURST:-200} nodelay;
 limit_conn_zone \$binary_remote_addr zone=edge_connections:10m;
 limit_conn edge_connections ${EDGE_CONNECTIONS:-200};
+keepalive_time ${EDGE_KEEPALIVE:-30}s;
 client_header_timeout ${EDGE_CLIENT_TIMEOUT:-15}s;
 client_body_timeout ${EDGE_CLIENT_TIMEOUT:-15}s;
 END

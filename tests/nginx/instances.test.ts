@@ -1,8 +1,15 @@
 /** The real nginx in front of instances that come and go. */
 import { once } from "node:events";
 import { createServer as createHttp1Server, type Server } from "node:http";
-import { createServer as createHttp2Server, type Http2Server } from "node:http2";
-import type { AddressInfo } from "node:net";
+import {
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+} from "node:http2";
+import { type AddressInfo, connect as connectSocket } from "node:net";
+import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -61,7 +68,8 @@ describe("two processes", () => {
     });
     [database, redis] = await Promise.all([createDatabase(), startRedis()]);
     places = await Promise.all([makePlace(), makePlace()]);
-    edge = await startEdge(places.map(({ instance }) => instance));
+    const instances = places.map(({ instance }) => instance);
+    edge = await startEdge(instances, { EDGE_KEEPALIVE: "2" });
   });
   afterAll(async () => {
     await edge?.close();
@@ -109,6 +117,36 @@ describe("two processes", () => {
     });
   }, 90_000);
 
+  test("a connection that is made during a reload is given up by the old worker that has it", async () => {
+    const { hostname, port } = new URL(edge.url);
+    const socket = connectSocket(Number(port), hostname);
+    await once(socket, "connect");
+    // Only now it says what it wants: nobody could tell it that the worker is about to end.
+    await edge.reload({});
+    const secure = connectTls({
+      socket,
+      ca: edge.authority,
+      servername: "localhost",
+      ALPNProtocols: ["h2"],
+    });
+    const session = connectHttp2(edge.url, { createConnection: () => secure });
+    let isGivenUp = false;
+    session.on("goaway", () => (isGivenUp = true));
+    expect(edge.hasOldWorkers()).toBe(true);
+    const statuses: unknown[] = [];
+    await until(async () => {
+      if (isGivenUp) return true;
+      const stream = session.request({ ":path": "/api/v1/models", ...headers });
+      const [answer] = (await once(stream, "response")) as [IncomingHttpHeaders];
+      statuses.push(answer[":status"]);
+      await text(stream);
+      return isGivenUp;
+    });
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    await until(() => !edge.hasOldWorkers());
+    session.close();
+  });
+
   test(
     "they are replaced in turn under load, and no request and no stream is lost",
     async () => {
@@ -124,9 +162,8 @@ describe("two processes", () => {
         const place = places[restart % places.length]!;
         const others = places.filter((other) => other !== place);
         await edge.reload({ EDGE_APPS: others.map(({ instance }) => instance).join(" ") });
-        // Callers whose connection the old workers had accepted have got their answer.
-        await load.settled();
-        await load.settled();
+        // The old workers give up what they have once it is two seconds old.
+        await until(() => !edge.hasOldWorkers());
         await place.program.close();
         place.program = await place.start();
         await edge.reload({ EDGE_APPS: places.map(({ instance }) => instance).join(" ") });

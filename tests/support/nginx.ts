@@ -27,6 +27,8 @@ export interface TestEdge {
   errorLog(): string;
   /** Writes the configuration again, with more of configure.sh's environment, and reloads. */
   reload(environment: Record<string, string>): Promise<void>;
+  /** Whether workers of an earlier configuration still serve connections that they had accepted. */
+  hasOldWorkers(): boolean;
   close(): Promise<void>;
 }
 
@@ -119,12 +121,25 @@ export async function startEdge(
       child.kill("SIGHUP");
       await untilItServes();
     },
+    hasOldWorkers() {
+      const workers = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+      return workers.split(" ").some((pid) => pid !== "" && isOldWorker(`/proc/${pid}/cmdline`));
+    },
     async close() {
       child.kill("SIGTERM");
       await exited;
       folder.remove();
     },
   };
+}
+
+function isOldWorker(commandLine: string): boolean {
+  try {
+    return readFileSync(commandLine, "utf8").includes("is shutting down");
+  } catch {
+    // It ended meanwhile.
+    return false;
+  }
 }
 
 export interface EdgeResponse {
