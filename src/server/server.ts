@@ -98,7 +98,12 @@ export function createServer(parts: ServerParts): Server {
   const writeLine = createCallLog(logger);
   const clientAddress = createClientAddress(parts.trustedProxies ?? []);
   const methods = collectMethods(parts.routes).map(({ method }) => method);
-  const rpcs = [...methods, ...Health.methods].map((it) => `${it.parent.typeName}/${it.name}`);
+  const services = [...new Set(methods.map(({ parent }) => parent))];
+  const reflection = createReflectionRoutes([...services, Health], [file_google_rpc_error_details]);
+  const reflected = collectMethods(reflection).map(({ method }) => method);
+  const rpcs = [...methods, ...Health.methods, ...reflected].map(
+    (it) => `${it.parent.typeName}/${it.name}`,
+  );
   const measure = parts.metrics && createCallMetrics(parts.metrics.metrics, rpcs);
   const metricsServer = parts.metrics && createMetricsServer(parts.metrics.metrics);
   const log = (entry: CallEntry) => {
@@ -113,10 +118,7 @@ export function createServer(parts: ServerParts): Server {
   const calls = createCallInterceptor({ log, trace: parts.trace });
   const validation = createValidationInterceptor(methods.map(({ input }) => input));
   const interceptors = [calls.interceptor, ...(parts.interceptors ?? []), validation];
-  const services = [...new Set(methods.map(({ parent }) => parent))];
   const internal = [calls.interceptor];
-
-  const reflection = createReflectionRoutes([...services, Health], [file_google_rpc_error_details]);
 
   const grpc = createGrpcServer({
     groups: [

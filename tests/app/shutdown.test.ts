@@ -143,3 +143,17 @@ test("a second signal stops what runs, and still stores and tells it", async () 
   expect(await endless.rest()).toContain("RUN_INTERRUPTED");
   expect(await exited).toEqual([0, null]);
 }, 60_000);
+
+test("a third signal ends the process at once", async () => {
+  const program = await start({ SHUTDOWN_TIMEOUT: "600", SHUTDOWN_PAUSE: "600" });
+  provider.script({ text: ["x ", "y"], hang: 2 });
+  const endless = await openStream(program, "endless");
+  const exited = once(program.child, "exit");
+  program.child.kill("SIGTERM");
+  await until(async () => (await ready(program)) === 503);
+  // Two of the same kind at once might count as one.
+  program.child.kill("SIGINT");
+  program.child.kill("SIGTERM");
+  expect(await exited).toEqual([130, null]);
+  await expect(endless.rest()).rejects.toThrow("terminated");
+}, 60_000);

@@ -2,6 +2,8 @@
 import { expect, onTestFinished, test } from "vitest";
 import { startApp, type TestApp } from "../support/app.ts";
 import { startSentrySink, type SentryTransaction } from "../support/sentry-sink.ts";
+import { eventually } from "../support/eventually.ts";
+import { scrape } from "../support/scrape.ts";
 import { startOtlpSink, type OtlpSink, type ReceivedSpan } from "../support/otlp-sink.ts";
 import {
   startProviderServer,
@@ -41,6 +43,10 @@ async function startTraced(environment: Environment = {}): Promise<Traced> {
     OTEL_TRACES_SAMPLER_ARG: "0",
     ...environment,
   });
+  // Calls before that do without Redis.
+  await eventually(async () =>
+    expect((await scrape(app.metricsUrl)).value("tribe_redis_connected")).toBe(1),
+  );
   let finished: Promise<void> | undefined;
   const finish = () => (finished ??= app.close());
   onTestFinished(async () => {
@@ -157,16 +163,23 @@ test("content is recorded, and a provider told of the trace, where the operator 
     TRACE_CONTENT: "on",
     TRACE_PROVIDERS: "on",
   });
-  const ids = newTrace();
-  await grpc(app, withKey(app, ids));
+  const traces: TraceIds[] = [];
+  for (const { ask } of Object.values(turnDoors)) {
+    const ids = newTrace();
+    traces.push(ids);
+    await ask(app, secretQuestion, withKey(app, ids));
+  }
   await finish();
-  const attempt = sink.trace(ids.traceId).find((span) => span.name.startsWith("chat gpt"));
-  expect(attempt?.attributes["gen_ai.input.messages"]).toContain(secretQuestion);
-  expect(attempt?.attributes["gen_ai.output.messages"]).toContain(secretAnswer);
-  expect(provider.requests[0]?.headers).toMatchObject({
-    traceparent: `00-${ids.traceId}-${attempt?.spanId}-01`,
-    tracestate: "vendor=7",
-  });
+  expect(provider.requests).toHaveLength(traces.length);
+  for (const [index, { traceId }] of traces.entries()) {
+    const attempt = sink.trace(traceId).find((span) => span.name.startsWith("chat gpt"));
+    expect(attempt?.attributes["gen_ai.input.messages"]).toContain(secretQuestion);
+    expect(attempt?.attributes["gen_ai.output.messages"]).toContain(secretAnswer);
+    expect(provider.requests[index]?.headers).toMatchObject({
+      traceparent: `00-${traceId}-${attempt?.spanId}-01`,
+      tracestate: "vendor=7",
+    });
+  }
 });
 
 test("a failure of the provider is one of its span and of the call, without its words", async () => {
