@@ -1,5 +1,80 @@
 import { createPrivateKey } from "node:crypto";
+import type { ConfigKey } from "./config-key.ts";
 import type { ConfigReader } from "./config-reader.ts";
+
+/** The environment variables that say who may call, but for the secrets that others use, too. */
+export const identityKeys = [
+  {
+    name: "JWT_SECRET",
+    default: "none",
+    meaning: "Signs own tokens with HS256; at least 32 bytes. Instead of JWT_PRIVATE_KEY.",
+  },
+  {
+    name: "JWT_PRIVATE_KEY",
+    default: "Ed25519 keys in the database, replaced every 30 days",
+    meaning:
+      "Signs own tokens; a PEM private key, Ed25519 or P-256, or several: the first signs, the others still verify. Instead of JWT_SECRET.",
+  },
+  {
+    name: "ACCESS_TOKEN_LIFETIME",
+    default: "600",
+    meaning: "Seconds that an access token works.",
+  },
+  {
+    name: "REFRESH_TOKEN_LIFETIME",
+    default: "2592000",
+    meaning: "Seconds after a sign-in at which refreshing ends.",
+  },
+  {
+    name: "SESSION_IDLE_TIMEOUT",
+    default: "43200",
+    meaning: "Seconds without a call after which the session of a cookie ends.",
+  },
+  {
+    name: "SESSION_LIFETIME",
+    default: "604800",
+    meaning: "Seconds after a sign-in at which the session of a cookie ends in any case.",
+  },
+  {
+    name: "ALLOWED_ORIGINS",
+    default: "none",
+    meaning:
+      "Origins beside Tribe's own whose pages may make calls with the cookie, comma-separated.",
+  },
+  {
+    name: "ARGON2_MEMORY",
+    default: "19456",
+    meaning: "KiB that hashing a password takes. A changed cost is applied at the next sign-in.",
+  },
+  { name: "ARGON2_PASSES", default: "2", meaning: "Passes of hashing a password." },
+  { name: "ARGON2_PARALLELISM", default: "1", meaning: "Lanes of hashing a password." },
+  {
+    name: "OIDC_ISSUER",
+    default: "none",
+    meaning: "Issuer whose tokens are accepted; its keys are found by OpenID discovery.",
+  },
+  {
+    name: "OIDC_AUDIENCE",
+    default: "none",
+    meaning: "Audience that those tokens must carry; required with OIDC_ISSUER.",
+  },
+  {
+    name: "OIDC_ROLE_CLAIM",
+    default: "roles",
+    meaning: "Claim of those tokens that names the role, or several; dots lead into objects.",
+  },
+  {
+    name: "OIDC_DEFAULT_ROLE",
+    default: "user",
+    meaning: "`viewer`, `user` or `service`: the role of whom the claim gives none.",
+  },
+  {
+    name: "ADMIN_API_KEY",
+    default: "made once and kept in TRIBE_DIR",
+    meaning:
+      "API key of the first administrator; letters, digits and punctuation, in production at least 16 of them.",
+  },
+] as const satisfies readonly ConfigKey[];
 
 /** What the environment says of who may call. */
 export interface IdentityConfig {

@@ -1,12 +1,7 @@
-/** An environment variable that Tribe reads. README's table is checked against these. */
-export interface ConfigKey {
-  /** Name in the environment; `<name>_FILE` names a file that holds the value instead. */
-  readonly name: string;
-  /** What applies without it, in words. */
-  readonly default: string;
-  /** What it means, with its unit and its legal values. */
-  readonly meaning: string;
-}
+import { identityKeys } from "./config-identity.ts";
+import type { ConfigKey } from "./config-key.ts";
+import { postgresKeys } from "./config-postgres.ts";
+import { redisKeys } from "./config-redis.ts";
 
 /** Every environment variable that Tribe reads, in the order of the README's table. */
 export const configKeys = [
@@ -44,77 +39,8 @@ export const configKeys = [
     meaning:
       "Browser origins that may call REST, comma-separated like `https://app.example.com`, or `*` for all. Callers identify themselves with a token or key; cookies are not sent.",
   },
-  {
-    name: "DATABASE_URL",
-    default: "an embedded PostgreSQL in TRIBE_DIR",
-    meaning: "PostgreSQL: `postgres://user:password@host:5432/database`.",
-  },
-  {
-    name: "DATABASE_REPLICA_URLS",
-    default: "none",
-    meaning:
-      "Streaming standbys of DATABASE_URL, comma-separated. Lists, search and sums are read there, from one that has all that was committed.",
-  },
-  {
-    name: "DATABASE_SERVICE_ROLE",
-    default: "none",
-    meaning:
-      "Read by `npm run migrate` only: the role that the service connects as, which then gets the privileges that it needs and no more (docs/database-roles.md).",
-  },
-  {
-    name: "DATABASE_CA",
-    default: "the authorities that Node trusts",
-    meaning:
-      "PEM certificates of the authority to trust for PostgreSQL, best as DATABASE_CA_FILE. With it every connection is TLS with a server whose name is checked; without it `sslmode` and `sslrootcert` in the URL decide.",
-  },
-  {
-    name: "DATABASE_CERTIFICATE",
-    default: "none",
-    meaning: "PEM certificate that Tribe shows to PostgreSQL.",
-  },
-  {
-    name: "DATABASE_CERTIFICATE_KEY",
-    default: "none",
-    meaning: "PEM private key of DATABASE_CERTIFICATE.",
-  },
-  {
-    name: "REDIS_URL",
-    default: "a redis-server found on the PATH, else in-process",
-    meaning:
-      "Redis: `redis://user:password@host:6379/0`, or `rediss://` for TLS. With REDIS_SENTINELS or REDIS_CLUSTER_NODES its user, password, TLS and database apply to the nodes and its host is not used.",
-  },
-  {
-    name: "REDIS_SENTINELS",
-    default: "none",
-    meaning: "Sentinels, comma-separated `host:port` (port 26379 when left out).",
-  },
-  {
-    name: "REDIS_MASTER_NAME",
-    default: "none",
-    meaning: "Name of the master that the sentinels watch; required with REDIS_SENTINELS.",
-  },
-  {
-    name: "REDIS_CLUSTER_NODES",
-    default: "none",
-    meaning:
-      "Some nodes of a Redis Cluster, comma-separated `host:port` (port 6379 when left out).",
-  },
-  {
-    name: "REDIS_CA",
-    default: "the authorities that Node trusts",
-    meaning:
-      "PEM certificates of the authority to trust for Redis, best as REDIS_CA_FILE; needs `rediss://`.",
-  },
-  {
-    name: "REDIS_CERTIFICATE",
-    default: "none",
-    meaning: "PEM certificate that Tribe shows to Redis.",
-  },
-  {
-    name: "REDIS_CERTIFICATE_KEY",
-    default: "none",
-    meaning: "PEM private key of REDIS_CERTIFICATE.",
-  },
+  ...postgresKeys,
+  ...redisKeys,
   { name: "OPENAI_API_KEY", default: "none", meaning: "Key of OpenAI or of OPENAI_BASE_URL." },
   {
     name: "OPENAI_BASE_URL",
@@ -150,76 +76,7 @@ export const configKeys = [
     meaning:
       "Encrypts messages, titles, system prompts and metadata at rest; at least 32 bytes, the same on all instances. Turns search off. To replace it see docs/security.md.",
   },
-  {
-    name: "JWT_SECRET",
-    default: "none",
-    meaning: "Signs own tokens with HS256; at least 32 bytes. Instead of JWT_PRIVATE_KEY.",
-  },
-  {
-    name: "JWT_PRIVATE_KEY",
-    default: "Ed25519 keys in the database, replaced every 30 days",
-    meaning:
-      "Signs own tokens; a PEM private key, Ed25519 or P-256, or several: the first signs, the others still verify. Instead of JWT_SECRET.",
-  },
-  {
-    name: "ACCESS_TOKEN_LIFETIME",
-    default: "600",
-    meaning: "Seconds that an access token works.",
-  },
-  {
-    name: "REFRESH_TOKEN_LIFETIME",
-    default: "2592000",
-    meaning: "Seconds after a sign-in at which refreshing ends.",
-  },
-  {
-    name: "SESSION_IDLE_TIMEOUT",
-    default: "43200",
-    meaning: "Seconds without a call after which the session of a cookie ends.",
-  },
-  {
-    name: "SESSION_LIFETIME",
-    default: "604800",
-    meaning: "Seconds after a sign-in at which the session of a cookie ends in any case.",
-  },
-  {
-    name: "ALLOWED_ORIGINS",
-    default: "none",
-    meaning:
-      "Origins beside Tribe's own whose pages may make calls with the cookie, comma-separated.",
-  },
-  {
-    name: "ARGON2_MEMORY",
-    default: "19456",
-    meaning: "KiB that hashing a password takes. A changed cost is applied at the next sign-in.",
-  },
-  { name: "ARGON2_PASSES", default: "2", meaning: "Passes of hashing a password." },
-  { name: "ARGON2_PARALLELISM", default: "1", meaning: "Lanes of hashing a password." },
-  {
-    name: "OIDC_ISSUER",
-    default: "none",
-    meaning: "Issuer whose tokens are accepted; its keys are found by OpenID discovery.",
-  },
-  {
-    name: "OIDC_AUDIENCE",
-    default: "none",
-    meaning: "Audience that those tokens must carry; required with OIDC_ISSUER.",
-  },
-  {
-    name: "OIDC_ROLE_CLAIM",
-    default: "roles",
-    meaning: "Claim of those tokens that names the role, or several; dots lead into objects.",
-  },
-  {
-    name: "OIDC_DEFAULT_ROLE",
-    default: "user",
-    meaning: "`viewer`, `user` or `service`: the role of whom the claim gives none.",
-  },
-  {
-    name: "ADMIN_API_KEY",
-    default: "made once and kept in TRIBE_DIR",
-    meaning:
-      "API key of the first administrator; letters, digits and punctuation, in production at least 16 of them.",
-  },
+  ...identityKeys,
   { name: "SENTRY_DSN", default: "none", meaning: "Sentry project that unknown errors go to." },
   {
     name: "SENTRY_TRACES",

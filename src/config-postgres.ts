@@ -1,5 +1,43 @@
+import type { ConfigKey } from "./config-key.ts";
 import type { ConfigReader } from "./config-reader.ts";
 import { readTlsTrust, type TlsTrust } from "./config-tls.ts";
+
+/** The environment variables that say where PostgreSQL is. */
+export const postgresKeys = [
+  {
+    name: "DATABASE_URL",
+    default: "an embedded PostgreSQL in TRIBE_DIR",
+    meaning: "PostgreSQL: `postgres://user:password@host:5432/database`.",
+  },
+  {
+    name: "DATABASE_REPLICA_URLS",
+    default: "none",
+    meaning:
+      "Streaming standbys of DATABASE_URL, comma-separated. Lists, search and sums are read there, from one that has all that was committed.",
+  },
+  {
+    name: "DATABASE_SERVICE_ROLE",
+    default: "none",
+    meaning:
+      "Read by `npm run migrate` only: the role that the service connects as, which then gets the privileges that it needs and no more (docs/database-roles.md).",
+  },
+  {
+    name: "DATABASE_CA",
+    default: "the authorities that Node trusts",
+    meaning:
+      "PEM certificates of the authority to trust for PostgreSQL, best as DATABASE_CA_FILE. With it every connection is TLS with a server whose name is checked; without it `sslmode` and `sslrootcert` in the URL decide.",
+  },
+  {
+    name: "DATABASE_CERTIFICATE",
+    default: "none",
+    meaning: "PEM certificate that Tribe shows to PostgreSQL.",
+  },
+  {
+    name: "DATABASE_CERTIFICATE_KEY",
+    default: "none",
+    meaning: "PEM private key of DATABASE_CERTIFICATE.",
+  },
+] as const satisfies readonly ConfigKey[];
 
 /** Where PostgreSQL is. */
 export interface PostgresConfig {

@@ -1,5 +1,48 @@
+import type { ConfigKey } from "./config-key.ts";
 import type { ConfigReader, NetworkAddress } from "./config-reader.ts";
 import { readTlsTrust, type TlsTrust } from "./config-tls.ts";
+
+/** The environment variables that say where Redis is. */
+export const redisKeys = [
+  {
+    name: "REDIS_URL",
+    default: "a redis-server found on the PATH, else in-process",
+    meaning:
+      "Redis: `redis://user:password@host:6379/0`, or `rediss://` for TLS. With REDIS_SENTINELS or REDIS_CLUSTER_NODES its user, password, TLS and database apply to the nodes and its host is not used.",
+  },
+  {
+    name: "REDIS_SENTINELS",
+    default: "none",
+    meaning: "Sentinels, comma-separated `host:port` (port 26379 when left out).",
+  },
+  {
+    name: "REDIS_MASTER_NAME",
+    default: "none",
+    meaning: "Name of the master that the sentinels watch; required with REDIS_SENTINELS.",
+  },
+  {
+    name: "REDIS_CLUSTER_NODES",
+    default: "none",
+    meaning:
+      "Some nodes of a Redis Cluster, comma-separated `host:port` (port 6379 when left out).",
+  },
+  {
+    name: "REDIS_CA",
+    default: "the authorities that Node trusts",
+    meaning:
+      "PEM certificates of the authority to trust for Redis, best as REDIS_CA_FILE; needs `rediss://`.",
+  },
+  {
+    name: "REDIS_CERTIFICATE",
+    default: "none",
+    meaning: "PEM certificate that Tribe shows to Redis.",
+  },
+  {
+    name: "REDIS_CERTIFICATE_KEY",
+    default: "none",
+    meaning: "PEM private key of REDIS_CERTIFICATE.",
+  },
+] as const satisfies readonly ConfigKey[];
 
 /** How a Redis server is spoken to, whatever finds its address. */
 export interface RedisCredentials {
