@@ -7,15 +7,10 @@ import { HealthService } from "../gen/tribe/v1/health_pb.js";
 import { IdentityService } from "../gen/tribe/v1/identity_pb.js";
 import { UsageService } from "../gen/tribe/v1/usage_pb.js";
 import { createAccess } from "./access.ts";
-import { couldChangeAuditLog } from "./audit/privileges.repository.ts";
 import { createChat } from "./chat/chat.ts";
 import type { Config } from "./config.ts";
-import {
-  checkContentKeys,
-  MissingContentKeyError,
-} from "./conversations/content-key.repository.ts";
 import { createConversations } from "./conversations/conversations.ts";
-import { createVault, type Vault } from "./conversations/vault.ts";
+import { createVault } from "./conversations/vault.ts";
 import type { Embedded } from "./embedded/embedded.ts";
 import { prepareEmbeddedDatabase } from "./embedded-database.ts";
 import { startNeeded } from "./embedded-needs.ts";
@@ -28,13 +23,13 @@ import { createOverload } from "./limits/overload.ts";
 import { createOverloadInterceptor } from "./limits/overload.interceptor.ts";
 import { allPermissions } from "./identity/roles.ts";
 import { requirePolicies } from "./policy.ts";
-import { pendingMigrations } from "./postgres/migrator.ts";
-import { createPostgres, type Postgres } from "./postgres/postgres.ts";
+import { createPostgres } from "./postgres/postgres.ts";
 import { createConfiguredModels } from "./providers/configured-models.ts";
 import { deploymentComponent } from "./deployment-health.ts";
 import { deploymentsSetting } from "./providers/deployment-setting.ts";
 import { createRedis } from "./redis/redis.ts";
 import type { Routes } from "./rpc/invoke.ts";
+import { requireContentKeys, warnOfPendingMigrations, warnOfRights } from "./start-checks.ts";
 import { addDocsRoutes } from "./server/docs.ts";
 import { addJwksRoute } from "./server/jwks.ts";
 import { createServer, type ServerPorts } from "./server/server.ts";
@@ -239,9 +234,9 @@ async function assemble(
     failed: embedded?.failed ?? new Promise(() => {}),
     async listen() {
       await Promise.all([health.start(), measuring.start()]);
-      await warnOfPendingMigrations();
+      await warnOfPendingMigrations(postgres, logger);
       await access.start();
-      if (config.production) void warnOfRights();
+      if (config.production) void warnOfRights(postgres, logger);
       await usage.start();
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
@@ -269,32 +264,4 @@ async function assemble(
       await embedded?.stop();
     },
   };
-
-  async function warnOfRights(): Promise<void> {
-    if (await couldChangeAuditLog(postgres).catch(() => false)) {
-      logger.warn(
-        "the service's database role could change the audit log: see docs/database-roles.md",
-      );
-    }
-  }
-
-  async function warnOfPendingMigrations(): Promise<void> {
-    const pending = await pendingMigrations(postgres).catch(() => []);
-    if (pending.length > 0) {
-      logger.error({ pending }, "the database is not up to date: run `npm run migrate`");
-    }
-  }
-}
-
-/** Not while the database is away: then reading what is sealed fails, and says why. */
-async function requireContentKeys(postgres: Postgres, vault: Vault, logger: Logger): Promise<void> {
-  try {
-    await checkContentKeys(postgres, vault);
-  } catch (error) {
-    if (error instanceof MissingContentKeyError) {
-      await postgres.close();
-      throw error;
-    }
-    logger.warn({ err: error }, "the keys of the content could not be checked");
-  }
 }
