@@ -27,14 +27,8 @@ const contentAttributes: ReadonlySet<string> = new Set([
   "gen_ai.system_instructions",
 ]);
 
-/**
- * Gathers spans into transactions. `ratio`: part of the calls that are recorded, by which Sentry
- * reckons up. `send` must not throw.
- */
-export function createTransactions(
-  send: (event: TransactionEvent) => void,
-  ratio: number,
-): SpanProcessor {
+/** Gathers spans into transactions. `send` must not throw. */
+export function createTransactions(send: (event: TransactionEvent) => void): SpanProcessor {
   const calls = new Map<string, Collected>();
   /** Of every span that goes on. */
   const callOf = new Map<string, Collected>();
@@ -62,7 +56,7 @@ export function createTransactions(
       if (call.ended.length < mostSpans || spanId === call.rootId) call.ended.push(span);
       if (call.open > 0) return;
       calls.delete(call.rootId);
-      send(transactionOf(call, ratio));
+      send(transactionOf(call));
     },
     async forceFlush() {},
     async shutdown() {
@@ -72,7 +66,7 @@ export function createTransactions(
   };
 }
 
-function transactionOf({ rootId, ended }: Collected, ratio: number): TransactionEvent {
+function transactionOf({ rootId, ended }: Collected): TransactionEvent {
   const root = ended.find((span) => span.spanContext().spanId === rootId)!;
   const { attributes } = root;
   const { trace_id, span_id, parent_span_id, op, status, data } = spanOf(root);
@@ -105,14 +99,6 @@ function transactionOf({ rootId, ended }: Collected, ratio: number): Transaction
     ),
     ...(typeof userId === "string" && { user: { id: userId } }),
     spans: ended.filter((span) => span !== root).map(spanOf),
-    sdkProcessingMetadata: {
-      dynamicSamplingContext: {
-        trace_id,
-        sampled: "true",
-        sample_rate: String(ratio),
-        transaction: root.name,
-      },
-    },
   };
 }
 

@@ -28,8 +28,8 @@ export interface SentryOptions {
 /** Reports that go to Sentry. */
 export interface Sentry {
   report: ReportError;
-  /** Sends a recorded call. */
-  transaction(event: TransactionEvent): void;
+  /** Sends a recorded call. `ratio`: part of the calls that are, by which Sentry reckons up. */
+  transaction(event: TransactionEvent, ratio: number): void;
   /** Sends what has not been sent, within `limitMs`. */
   close(limitMs: number): Promise<void>;
 }
@@ -41,10 +41,12 @@ const mostCauses = 5;
 
 /** Connects to the project of the DSN. */
 export function createSentry({ dsn, version, environment }: SentryOptions): Sentry {
+  const release = `tribe@${version}`;
+  const publicKey = new URL(dsn).username;
   const parseStack = createStackParser(nodeStackLineParser());
   const client = new ServerRuntimeClient({
     dsn,
-    release: `tribe@${version}`,
+    release,
     environment,
     integrations: [],
     stackParser: parseStack,
@@ -95,8 +97,18 @@ export function createSentry({ dsn, version, environment }: SentryOptions): Sent
       if (!isNew(report.error) || isTooMany()) return;
       client.captureEvent(eventOf(report, (stack) => parseStack(stack)));
     },
-    transaction(event) {
-      client.captureEvent(event);
+    transaction(event, ratio) {
+      // https://develop.sentry.dev/sdk/telemetry/traces/dynamic-sampling-context/
+      const dynamicSamplingContext = {
+        trace_id: event.contexts?.trace?.trace_id ?? "",
+        public_key: publicKey,
+        sampled: "true",
+        sample_rate: String(ratio),
+        transaction: event.transaction ?? "",
+        release,
+        environment,
+      };
+      client.captureEvent({ ...event, sdkProcessingMetadata: { dynamicSamplingContext } });
     },
     async close(limitMs) {
       await client.close(limitMs);

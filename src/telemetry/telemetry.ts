@@ -25,9 +25,8 @@ export async function createTelemetry(
       : (await import("./sentry.ts")).createSentry({ dsn, version, environment });
   const transactions =
     config.sentryTraces && sentry
-      ? (await import("./sentry-transactions.ts")).createTransactions(
-          sentry.transaction,
-          traceRatio,
+      ? (await import("./sentry-transactions.ts")).createTransactions((event) =>
+          sentry.transaction(event, traceRatio),
         )
       : undefined;
   const source =

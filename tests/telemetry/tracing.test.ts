@@ -272,4 +272,5 @@ test("Sentry alone gets them, without a collector, by the ratio", async () => {
   }
   expect(sentry.paths).toEqual(["/api/42/envelope/"]);
   expect(sentry.raw()).toContain('"sample_rate":"1"');
+  expect(sentry.raw()).toContain('"public_key":"publickey"');
 }, 60_000);
