@@ -18,7 +18,7 @@ export interface AnswerBill {
 /** Keeps account of an answer while it is made. */
 export interface AnswerAccount extends Required<Omit<AnswerSink, "delta">> {
   /** How many attempts have ended. */
-  readonly attempts: number;
+  attempts(): number;
   /**
    * The bill. `estimate` stands in when the provider of the answer did not tell its usage. Of an
    * answer that broke off a provider tells its output only at the end, so what arrived is counted.
@@ -35,9 +35,7 @@ export function createAnswerAccount(first: Answerer): AnswerAccount {
   let earlier: { answerer: Answerer; usage: TokenUsage; isEstimate: boolean }[] | undefined;
 
   return {
-    get attempts() {
-      return attempts;
-    },
+    attempts: () => attempts,
     asked(next) {
       answerer = next;
       known = undefined;

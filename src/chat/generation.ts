@@ -126,7 +126,7 @@ export function createGenerate(parts: GenerationParts): Generate {
     const content = isWhole ? produced : answer.partialContent();
     const tokens = estimateContentTokens(content);
     const wasAsked =
-      produced.length > 0 || (account.attempts > 0 && mayHaveBeenBilled(failure?.error));
+      produced.length > 0 || (account.attempts() > 0 && mayHaveBeenBilled(failure?.error));
     const settlement: TurnSettlement = {
       ...account.bill(isWhole, () => estimatedUsage(input, produced, wasAsked)),
       isReserved: reservation !== undefined,
@@ -161,7 +161,7 @@ export function createGenerate(parts: GenerationParts): Generate {
       userMessage,
       cached: stored !== undefined,
       assistantMessage: storedAnswer(settlement, settled.time),
-      attempts: account.attempts,
+      attempts: account.attempts(),
     };
     if (settled.error) {
       onFailure(settled.error, run.runId);
@@ -218,7 +218,7 @@ function estimatedUsage(
     cacheWriteTokens: 0,
     // As counted against the budget, if there is one: so it never costs more than was reserved.
     outputTokens:
-      reservation?.outputTokens ?? (produced.length > 0 ? estimateContentTokens(produced) : 0),
+      reservation?.outputTokens() ?? (produced.length > 0 ? estimateContentTokens(produced) : 0),
     reasoningTokens: 0,
   };
 }

@@ -2,7 +2,7 @@ import { unavailable } from "../errors.ts";
 import type { RunLog } from "./run-log.store.ts";
 import { createLiveRun, type LiveRun } from "./run.ts";
 
-/** How many ended runs stay in memory for followers that come back; older ones are read from the database. */
+/** How many ended runs that were followed stay in memory for followers that come back; all others are read from the database. */
 const keptEndedRuns = 256;
 
 /** The runs that this process makes, and the last ones that it made. */
@@ -11,7 +11,7 @@ export interface Runs {
   admit(): void;
   /** Makes a run and lets `generate` fill it, which must not reject. Nobody waits for it here. */
   start(runId: string, userId: string, generate: (run: LiveRun) => Promise<void>): LiveRun;
-  /** A run of this user, while it lives and a little longer. */
+  /** A run of this user, while it lives; one that somebody followed a little longer. */
   find(runId: string, userId: string): LiveRun | undefined;
   /** The runs that have been generated for longer than this. */
   olderThan(ageMs: number): string[];
@@ -24,17 +24,33 @@ export interface Runs {
   drain(limitMs: number, hurry?: AbortSignal): Promise<void>;
 }
 
+/**
+ * Emptied when they leave their map: V8 chains the tables that a busy Map has outgrown, and an old
+ * one would keep alive what all later ones held until the next full collection.
+ */
+interface Kept {
+  run: LiveRun | undefined;
+}
+interface Generating extends Kept {
+  generated: Promise<void> | undefined;
+  readonly since: number;
+}
+
 export function createRuns(log?: RunLog): Runs {
-  const generating = new Map<string, { run: LiveRun; generated: Promise<void>; since: number }>();
   // A Map keeps the order of insertion: the first key is the oldest.
-  const ended = new Map<string, LiveRun>();
+  const generating = new Map<string, Generating>();
+  const ended = new Map<string, Kept>();
 
   function retire(run: LiveRun): void {
+    const entry = generating.get(run.runId);
     generating.delete(run.runId);
-    ended.set(run.runId, run);
+    if (entry !== undefined) entry.run = entry.generated = undefined;
+    if (!run.wasFollowed()) return;
+    ended.set(run.runId, { run });
     if (ended.size <= keptEndedRuns) return;
-    for (const oldest of ended.keys()) {
+    for (const [oldest, kept] of ended) {
       ended.delete(oldest);
+      kept.run = undefined;
       return;
     }
   }
@@ -43,7 +59,7 @@ export function createRuns(log?: RunLog): Runs {
   let interrupting = false;
   function interruptAll(): void {
     interrupting = true;
-    for (const { run } of generating.values()) run.stop("interrupted");
+    for (const { run } of generating.values()) run?.stop("interrupted");
   }
 
   return {
@@ -59,7 +75,7 @@ export function createRuns(log?: RunLog): Runs {
       return run;
     },
     find(runId, userId) {
-      const run = generating.get(runId)?.run ?? ended.get(runId);
+      const run = generating.get(runId)?.run ?? ended.get(runId)?.run;
       return run?.userId === userId ? run : undefined;
     },
     olderThan(ageMs) {

@@ -6,9 +6,13 @@ export interface Deadline {
   giveUp(): void;
 }
 
+/**
+ * Emptied when it leaves the set: V8 chains the tables that a busy Set has outgrown, and an old one
+ * would keep alive what all later ones held until the next full collection.
+ */
 interface Waiting {
-  since: number;
-  giveUp(): void;
+  readonly since: number;
+  giveUp: (() => void) | undefined;
 }
 
 /**
@@ -30,7 +34,7 @@ export function createDeadline(patienceMs: number, onLate: () => void): Deadline
         break;
       }
       isLate = true;
-      one.giveUp();
+      one.giveUp?.();
     }
     if (isLate) onLate();
   }
@@ -45,21 +49,24 @@ export function createDeadline(patienceMs: number, onLate: () => void): Deadline
         const one: Waiting = {
           since: performance.now(),
           giveUp() {
-            waiting.delete(one);
-            resolve(late(undefined));
+            if (leave()) resolve(late(undefined));
           },
         };
         waiting.add(one);
+        function leave(): boolean {
+          one.giveUp = undefined;
+          return waiting.delete(one);
+        }
         // It keeps the process running: somebody waits, and the other side may be gone.
         timer ??= setTimeout(expire, patienceMs);
         pending.then(
-          (value) => waiting.delete(one) && resolve(value),
-          (reason: unknown) => waiting.delete(one) && resolve(late(reason)),
+          (value) => leave() && resolve(value),
+          (reason: unknown) => leave() && resolve(late(reason)),
         );
       });
     },
     giveUp() {
-      for (const one of waiting) one.giveUp();
+      for (const one of waiting) one.giveUp?.();
     },
   };
 }

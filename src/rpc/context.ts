@@ -45,16 +45,19 @@ export function createCallContext(method: DescMethod, init: CallInit): CallConte
   return new LazyContext(method, init);
 }
 
-/** A class because accessors on a prototype cost nothing to make, those of an object literal do. */
+/**
+ * A class because accessors on a prototype cost nothing to make, while V8 keeps whatever those of
+ * an object literal can see until the next full collection, and so makes every call grow old. The
+ * same befalls an instance with a function of its own, so all functions are on the prototype.
+ */
 class LazyContext implements CallContext {
   readonly service: DescMethod["parent"];
   readonly method: DescMethod;
   readonly protocolName: string;
   readonly requestMethod: string;
-  readonly timeoutMs: () => number | undefined;
   private readonly init: CallInit;
+  private readonly deadline: number | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private leave: (() => void) | undefined;
   private controller: AbortController | undefined;
   private isOver = false;
   private endReason: unknown;
@@ -71,17 +74,23 @@ class LazyContext implements CallContext {
     this.requestMethod = init.requestMethod;
     this.init = init;
     this.contextValues = init.contextValues;
-    if (timeoutMs === undefined) {
-      this.timeoutMs = noTimeout;
-    } else {
-      const deadline = Date.now() + timeoutMs;
-      this.timeoutMs = () => deadline - Date.now();
-      this.timer = setTimeout(() => this.abort(deadlineExceeded), timeoutMs);
+    if (timeoutMs !== undefined) {
+      this.deadline = Date.now() + timeoutMs;
+      this.timer = setTimeout(endLate, timeoutMs, this);
     }
     if (requestSignal === undefined) return;
-    this.leave = () => this.abort(requestSignal.reason);
-    if (requestSignal.aborted) this.leave();
-    else requestSignal.addEventListener("abort", this.leave);
+    if (requestSignal.aborted) this.handleEvent();
+    else requestSignal.addEventListener("abort", this);
+  }
+
+  /** The time that is left, in milliseconds. */
+  timeoutMs(): number | undefined {
+    return this.deadline === undefined ? undefined : this.deadline - Date.now();
+  }
+
+  /** The caller has left: makes the context a listener of the request's signal. */
+  handleEvent(): void {
+    this.abort(this.init.requestSignal?.reason);
   }
 
   get url(): string {
@@ -115,9 +124,7 @@ class LazyContext implements CallContext {
     this.isOver = true;
     this.endReason = reason;
     if (this.timer !== undefined) clearTimeout(this.timer);
-    if (this.leave !== undefined) {
-      this.init.requestSignal?.removeEventListener("abort", this.leave);
-    }
+    this.init.requestSignal?.removeEventListener("abort", this);
     this.controller?.abort(reason);
   }
 
@@ -126,6 +133,6 @@ class LazyContext implements CallContext {
   }
 }
 
-function noTimeout(): undefined {
-  return undefined;
+function endLate(context: LazyContext): void {
+  context.abort(deadlineExceeded);
 }

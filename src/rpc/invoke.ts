@@ -145,7 +145,7 @@ function contextOf(request: Request): HandlerContext {
     protocolName: context.protocolName,
     requestMethod: context.requestMethod,
     url: context.url,
-    timeoutMs: context.timeoutMs,
+    timeoutMs: () => context.timeoutMs(),
     responseHeader: context.responseHeader,
     responseTrailer: context.responseTrailer,
     requestHeader,

@@ -11,7 +11,7 @@ export interface Reservation {
   /** Whether that is less than the caller or the model wanted. */
   readonly isCut: boolean;
   /** Output tokens that have arrived, counted one for each piece at least. */
-  readonly outputTokens: number;
+  outputTokens(): number;
   /** Who is asked from now on, whose prices count. */
   asked(answerer: Answerer): void;
   /** What an attempt cost that gave no piece of the answer. */
@@ -57,9 +57,7 @@ export function createReservation(parts: ReservationParts): Reservation {
   return {
     maxOutputTokens,
     isCut,
-    get outputTokens() {
-      return outputTokens;
-    },
+    outputTokens: () => outputTokens,
     asked,
     spent({ price }, usage) {
       left -= (costMicros(price, usage) ?? 0n) * picosPerMicro;

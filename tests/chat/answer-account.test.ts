@@ -37,7 +37,7 @@ describe("the account of an answer", () => {
     account.asked(dear);
     account.usage(tokens(100, 10));
     account.attempted(dear, undefined);
-    expect(account.attempts).toBe(2);
+    expect(account.attempts()).toBe(2);
     expect(account.bill(true, estimate)).toEqual({
       model: "dear",
       provider: "openai",

@@ -228,10 +228,10 @@ test("a reservation stops the run before the piece that it does not pay for", as
           [runId],
         );
         const taken = pieces.filter((text) => reservation?.take({ type: "text", text }));
-        const most = 101 + (reservation?.outputTokens ?? 0) * 10;
+        const most = 101 + (reservation?.outputTokens() ?? 0) * 10;
         expect(most).toBeLessThanOrEqual(row?.micros ?? 0);
         expect(taken.filter((text) => text !== "").length).toBeLessThanOrEqual(
-          reservation?.outputTokens ?? 0,
+          reservation?.outputTokens() ?? 0,
         );
       },
     ),

@@ -118,9 +118,7 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
   }
 
   return {
-    get started() {
-      return started;
-    },
+    started: () => started,
     event,
     end: () => void requireStop(),
     result: () => ({ finishReason: mapStopReason(requireStop()), usage, model }),

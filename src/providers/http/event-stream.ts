@@ -36,7 +36,7 @@ export interface EventReader {
 /** Reads an answer. */
 export interface AnswerReader extends EventReader {
   /** Whether any event has arrived. */
-  readonly started: boolean;
+  started(): boolean;
   /** How the answer ended. Only after the end. */
   result(): ModelResult;
 }
@@ -75,6 +75,7 @@ export async function readEventStream(
   let unexpected: { contentType: string; chunks: Buffer[]; bytes: number } | undefined;
   let settled = false;
   let bodyEnded = false;
+  let lingering: NodeJS.Timeout | undefined;
   const parser = createSseParser((data, event, cut) => {
     if (!settled && reader.event(data, event, cut)) settle();
   });
@@ -119,6 +120,7 @@ export async function readEventStream(
     },
     end() {
       bodyEnded = true;
+      clearTimeout(lingering);
       if (settled) return;
       if (unexpected !== undefined) {
         failUnexpected();
@@ -135,6 +137,7 @@ export async function readEventStream(
     },
     fail(error) {
       bodyEnded = true;
+      clearTimeout(lingering);
       fail(error);
     },
   };
@@ -156,10 +159,10 @@ export async function readEventStream(
 
   /** Keeps the connection for the next call if the body ends soon, else closes it. */
   function linger(): void {
-    const timer = setTimeout(() => {
-      if (!bodyEnded) request?.abort(new Error("the body did not end with the answer"));
+    lingering = setTimeout(() => {
+      request?.abort(new Error("the body did not end with the answer"));
     }, LINGER_MS);
-    timer.unref();
+    lingering.unref();
   }
 }
 

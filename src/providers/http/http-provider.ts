@@ -54,7 +54,7 @@ export function createHttpProvider(parts: HttpProviderParts): ClosableProvider {
         await readEventStream((receiver) => ask(request, { receiver }), reader, signal);
       } catch (error) {
         signal.throwIfAborted();
-        throw callError(withoutKey(error, options.apiKey), target, reader.started);
+        throw callError(withoutKey(error, options.apiKey), target, reader.started());
       }
       return reader.result();
     },

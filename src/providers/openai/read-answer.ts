@@ -104,9 +104,7 @@ export function createAnswerReader(sink: ModelSink, target: ProviderTarget): Ans
   }
 
   return {
-    get started() {
-      return started;
-    },
+    started: () => started,
     event,
     end: () => void requireFinish(),
     result: () => ({
