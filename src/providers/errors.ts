@@ -151,15 +151,15 @@ export function connectionError(
 
 /** Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date). */
 export function retryAfterSeconds(
-  headers: { get(name: string): string | null } | undefined,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
 ): number | undefined {
-  const milliseconds = Number(headers?.get("retry-after-ms") ?? Number.NaN);
+  const milliseconds = Number(headers["retry-after-ms"] ?? Number.NaN);
   if (milliseconds >= 0) return Math.ceil(milliseconds / 1000);
-  const value = headers?.get("retry-after");
-  if (value == null) return undefined;
+  const value = headers["retry-after"];
+  if (value === undefined) return undefined;
   const seconds = Number(value);
   if (seconds >= 0) return Math.ceil(seconds);
-  const date = Date.parse(value);
+  const date = Date.parse(String(value));
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000));
 }
 

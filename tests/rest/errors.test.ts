@@ -173,7 +173,7 @@ describe("mapError", () => {
 describe("a deadline", () => {
   /** Answers with the time that is left. */
   function tellDeadline(): void {
-    handle = (_request, { timeoutMs }) => ({ name: String(timeoutMs()) });
+    handle = (_request, context) => ({ name: String(context.timeoutMs()) });
   }
   async function timeLeft(headers: Record<string, string>): Promise<number> {
     tellDeadline();

@@ -1,6 +1,6 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { createHttpProvider, type HttpProviderOptions } from "../http/http-provider.ts";
-import { reuseRequest } from "../http/reuse-request.ts";
+import { createRequestBuilder } from "../http/sdk-request.ts";
 import type { ClosableProvider } from "../provider.ts";
 import { checkRequest } from "./check-request.ts";
 import { mapRequest } from "./map-request.ts";
@@ -11,29 +11,21 @@ const ANTHROPIC_BASE_URL = "https://api.anthropic.com";
 /** Anthropic, or any server that speaks its Messages API. */
 export function createAnthropicProvider(options: HttpProviderOptions): ClosableProvider {
   const baseURL = options.baseUrl ?? ANTHROPIC_BASE_URL;
+  const client = new Anthropic({
+    apiKey: options.apiKey,
+    baseURL,
+    webhookKey: null,
+    logLevel: "off",
+    openTelemetry: false,
+  });
+  const build = createRequestBuilder(client, "/v1/messages");
   return createHttpProvider({
     name: "anthropic",
     baseUrl: baseURL,
     options,
-    connect({ fetch, timeout }) {
-      const client = new Anthropic({
-        apiKey: options.apiKey,
-        baseURL,
-        webhookKey: null,
-        maxRetries: 0,
-        timeout,
-        logLevel: "off",
-        openTelemetry: false,
-        fetch,
-      });
-      reuseRequest(client);
-      return (request, fetchOptions) => {
-        const { body, headers } = mapRequest(request);
-        // `messages.create` sends the same, but writes warnings about models to the console.
-        return client
-          .post("/v1/messages", { body, stream: true, fetchOptions, headers })
-          .asResponse();
-      };
+    build(request) {
+      const { body, headers } = mapRequest(request);
+      return build(body, headers);
     },
     check: checkRequest,
     read: createAnswerReader,

@@ -7,14 +7,7 @@ import {
   type ProviderTarget,
 } from "../errors.ts";
 import { UnexpectedBodyError } from "./event-stream.ts";
-
-/** What both SDKs' errors for a bad status have. */
-interface StatusError extends Error {
-  status: number;
-  headers?: { get(name: string): string | null };
-  /** The parsed body, or the `error` object in it. */
-  error?: unknown;
-}
+import { StatusError } from "./status-error.ts";
 
 interface ErrorBody {
   message?: unknown;
@@ -24,13 +17,12 @@ interface ErrorBody {
 }
 
 /**
- * Maps whatever a call through an SDK and our fetch failed with. `started`:
- * whether the answer had begun.
+ * Maps whatever a call failed with. `started`: whether the answer had begun.
  */
 export function callError(error: unknown, target: ProviderTarget, started: boolean): DomainError {
   if (error instanceof DomainError) return error;
-  if (isStatusError(error)) {
-    const complaint = readErrorBody(error.error);
+  if (error instanceof StatusError) {
+    const complaint = readErrorBody(parseJson(error.body));
     return complaintError(
       {
         ...complaint,
@@ -51,10 +43,6 @@ export function callError(error: unknown, target: ProviderTarget, started: boole
   }
   if (error instanceof RangeError) return protocolError(target, error.message, error);
   return connectionError(target, error, started);
-}
-
-function isStatusError(error: unknown): error is StatusError {
-  return error instanceof Error && "status" in error && typeof error.status === "number";
 }
 
 /** Finds message, type and code in `{error: {…}}`, `{…}` or `{error: "…"}`. */

@@ -1,9 +1,8 @@
 /**
- * One streamed answer: asks through an SDK, feeds the bytes of the answer to the
- * parser, and settles when the answer is complete, has failed or was aborted.
+ * One streamed answer: asks, feeds the bytes of the answer to the parser, and
+ * settles when the answer is complete, has failed or was aborted.
  */
 import type { ModelResult } from "../provider.ts";
-import type { HeaderView } from "./header-view.ts";
 import { createSseParser } from "./sse-parser.ts";
 
 /** Can break off a request; undici's DispatchController. */
@@ -11,12 +10,12 @@ interface Abortable {
   abort(reason: Error): void;
 }
 
-/** Takes one answer from `LeanFetch`, in this order. */
+/** Takes one answer from the HTTP client, in this order. */
 export interface ByteReceiver {
   /** The request has a connection; may come again when it is sent anew. */
   start(request: Abortable): void;
   /** The answer is a good one and its body follows. */
-  accept(headers: HeaderView): void;
+  accept(contentType: string | string[] | undefined): void;
   data(chunk: Buffer): void;
   end(): void;
   fail(error: Error): void;
@@ -58,12 +57,12 @@ const LINGER_MS = 1000;
 const MAX_UNEXPECTED_BYTES = 64 * 1024;
 
 /**
- * `ask` starts the request with the receiver in the SDK's `fetchOptions`.
+ * `ask` starts the request; it may have to wait before it can.
  * Resolves when `reader` has a complete answer. Rejects with what `ask`, the
  * connection or the reader failed with, or with `signal.reason`.
  */
 export async function readEventStream(
-  ask: (receiver: ByteReceiver) => PromiseLike<unknown>,
+  ask: (receiver: ByteReceiver) => Promise<void> | undefined,
   reader: EventReader,
   signal: AbortSignal,
 ): Promise<void> {
@@ -99,8 +98,8 @@ export async function readEventStream(
       request = started;
       if (settled) started.abort(new Error("aborted"));
     },
-    accept(headers) {
-      const contentType = headers.get("content-type") ?? "";
+    accept(type) {
+      const contentType = String(type ?? "");
       // Some servers name no type or a wrong one; only what cannot be events is refused.
       if (/json|html/i.test(contentType)) unexpected = { contentType, chunks: [], bytes: 0 };
     },
@@ -149,8 +148,8 @@ export async function readEventStream(
 
   signal.addEventListener("abort", onAbort);
   try {
-    // The SDK may still be at it when the signal aborts: it is not waited for then.
-    ask(receiver).then(undefined, fail);
+    // It may still be at it when the signal aborts: it is not waited for then.
+    ask(receiver)?.catch(fail);
     await answered;
   } finally {
     signal.removeEventListener("abort", onAbort);

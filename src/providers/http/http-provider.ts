@@ -3,8 +3,9 @@ import type { ProviderTarget } from "../errors.ts";
 import type { ClosableProvider, ModelRequest, ModelSink } from "../provider.ts";
 import { withoutKey } from "./without-key.ts";
 import { callError } from "./call-error.ts";
-import { readEventStream, type AnswerReader } from "./event-stream.ts";
-import { createLeanFetch } from "./lean-fetch.ts";
+import { readEventStream, type AnswerReader, type ByteReceiver } from "./event-stream.ts";
+import { createHttpClient } from "./http-client.ts";
+import type { HttpRequest } from "./sdk-request.ts";
 
 /** How to reach a provider. */
 export interface HttpProviderOptions {
@@ -17,33 +18,26 @@ export interface HttpProviderOptions {
   connectTimeoutMs?: number | undefined;
 }
 
-/** Passed as the SDK's `fetchOptions`, which it hands through to our fetch as they are. */
-export type FetchOptions = object;
-
-/** Starts a streaming call through an SDK. */
-export type Ask = (request: ModelRequest, fetchOptions: FetchOptions) => PromiseLike<unknown>;
-
 export interface HttpProviderParts {
   name: string;
   baseUrl: string;
   options: HttpProviderOptions;
-  /** Makes the SDK's client. */
-  connect(http: { fetch: typeof fetch; timeout: number }): Ask;
+  /** Makes the request of a call, of which the SDK says how. */
+  build(request: ModelRequest): HttpRequest | Promise<HttpRequest>;
   check(request: ModelRequest): void;
   read(sink: ModelSink, target: ProviderTarget): AnswerReader;
 }
 
-/** Longer than any timer of ours: the SDK's own would end as an unnamed abort. */
-const SDK_TIMEOUT_MS = 24 * 60 * 60 * 1000;
-
 export function createHttpProvider(parts: HttpProviderParts): ClosableProvider {
   const { name, options } = parts;
-  const http = createLeanFetch({ ...options, baseUrl: parts.baseUrl });
-  const ask = parts.connect({
-    // What comes back is all that the SDKs read of a Response.
-    fetch: http.fetch as unknown as typeof fetch,
-    timeout: SDK_TIMEOUT_MS,
-  });
+  const http = createHttpClient({ ...options, baseUrl: parts.baseUrl });
+
+  function ask(request: ModelRequest, receiver: ByteReceiver): Promise<void> | undefined {
+    const built = parts.build(request);
+    if (built instanceof Promise) return built.then((made) => http.send(made, receiver));
+    http.send(built, receiver);
+    return undefined;
+  }
   return {
     name,
     check: parts.check,
@@ -51,7 +45,7 @@ export function createHttpProvider(parts: HttpProviderParts): ClosableProvider {
       const target = { provider: name, model: request.model };
       const reader = parts.read(sink, target);
       try {
-        await readEventStream((receiver) => ask(request, { receiver }), reader, signal);
+        await readEventStream((receiver) => ask(request, receiver), reader, signal);
       } catch (error) {
         signal.throwIfAborted();
         throw callError(withoutKey(error, options.apiKey), target, reader.started());

@@ -1,6 +1,6 @@
 import OpenAI from "openai";
 import { createHttpProvider, type HttpProviderOptions } from "../http/http-provider.ts";
-import { reuseRequest } from "../http/reuse-request.ts";
+import { createRequestBuilder } from "../http/sdk-request.ts";
 import type { ClosableProvider } from "../provider.ts";
 import { checkRequest } from "./check-request.ts";
 import { mapRequest } from "./map-request.ts";
@@ -13,28 +13,22 @@ const OPENAI_BASE_URL = "https://api.openai.com/v1";
 export function createOpenAIProvider(options: HttpProviderOptions): ClosableProvider {
   const baseURL = options.baseUrl ?? OPENAI_BASE_URL;
   const rules = serverRules(baseURL);
+  const client = new OpenAI({
+    apiKey: options.apiKey,
+    baseURL,
+    // Not from the environment: what we are configured with is all there is.
+    organization: null,
+    project: null,
+    adminAPIKey: null,
+    webhookSecret: null,
+    logLevel: "off",
+  });
+  const build = createRequestBuilder(client, "/chat/completions");
   return createHttpProvider({
     name: "openai",
     baseUrl: baseURL,
     options,
-    connect({ fetch, timeout }) {
-      const client = new OpenAI({
-        apiKey: options.apiKey,
-        baseURL,
-        // Not from the environment: what we are configured with is all there is.
-        organization: null,
-        project: null,
-        adminAPIKey: null,
-        webhookSecret: null,
-        maxRetries: 0,
-        timeout,
-        logLevel: "off",
-        fetch,
-      });
-      reuseRequest(client);
-      return (request, fetchOptions) =>
-        client.chat.completions.create(mapRequest(request, rules), { fetchOptions }).asResponse();
-    },
+    build: (request) => build(mapRequest(request, rules)),
     check: (request) => checkRequest(request, rules),
     read: createAnswerReader,
   });
