@@ -39,7 +39,7 @@ const help = `npm run bench -- [options]
   --soak TURNS           only Tribe: so many unary turns, memory every tenth of them
   --rest [ROUNDS CALLS]  only the REST edge: the transcoder, Connect JSON and routes by hand
   --profile              only Tribe: what it spends the CPU of a turn on
-  --subjects LIST        tribe,portkey,llms (the default), tribe-observed,tribe-quiet,tribe-silent
+  --subjects LIST        tribe,portkey,llms (the default), bare, tribe-observed,tribe-quiet,tribe-silent
   --observability        what observing costs: only tribe-observed, tribe-quiet and tribe-silent
   --scenarios LIST       rest,grpc,sse,paced (the default)
   --node=OPTIONS         of node, for Tribe, to try them out

@@ -5,6 +5,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { startBare } from "./bare.ts";
 import { startDatabases } from "./databases.ts";
 import type { Bench } from "./measure.ts";
 import { compareObserved, formatObserved } from "./observability.ts";
@@ -55,7 +56,8 @@ const nodeOptions = options.nodeOptions.concat(
   options.profile ? `--inspect=127.0.0.1:${inspectorPort}` : [],
 );
 const shared = { databases, providerOrigin, logs: directory };
-const tribes = createTribes({ ...shared, nodeOptions, historyMessages, conversations });
+const tribeOptions = { ...shared, nodeOptions, historyMessages, conversations };
+const tribes = createTribes(tribeOptions);
 function startNamed(name: TribeName) {
   say(`Starting ${name} and making ${conversations} conversations of ${historyMessages} messages`);
   return tribes.start(name);
@@ -64,6 +66,7 @@ const start: Record<string, () => Promise<Subject>> = {
   ...Object.fromEntries(tribeNames.map((name) => [name, () => startNamed(name)])),
   portkey: () => startPortkey(peer),
   llms: () => startLlms(peer),
+  bare: () => startBare(tribeOptions),
 };
 const names = options.soak || options.profile ? ["tribe"] : options.subjects;
 const subjects: Subject[] = [];
