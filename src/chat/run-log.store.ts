@@ -34,6 +34,8 @@ export interface RunLogWriter {
    * nobody followed is not written at all, it is in the database: undefined.
    */
   end(followed: boolean): Promise<void> | undefined;
+  /** Whether all pieces so far are there: then any process can tell them. */
+  isWhole(): boolean;
 }
 
 export interface RunLog {
@@ -67,6 +69,7 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
       let written = false;
       // A gap would be worse than an end: after a failure nothing more of this run is written.
       let broken = false;
+      let underWay = 0;
       // The latest batch; those before it are on the same connection.
       let writing: Promise<void> | undefined;
 
@@ -77,9 +80,11 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
         batch = [];
         const first = !written;
         written = true;
-        writing = write(runId, lastSequence, pieces, first).catch(() => {
-          broken = true;
-        });
+        underWay += 1;
+        writing = write(runId, lastSequence, pieces, first).then(
+          () => void (underWay -= 1),
+          () => void (broken = true),
+        );
       }
       return {
         append(sequence, delta) {
@@ -94,6 +99,7 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
           const late = delay(patienceMs, undefined, { ref: false });
           return Promise.race([writing, late]);
         },
+        isWhole: () => written && !broken && underWay === 0 && batch.length === 0,
       };
     },
     async remove(runId) {

@@ -39,8 +39,8 @@ export interface LiveRun {
   endLog(): Promise<void> | undefined;
   /** The last event, once it happened. */
   readonly ended: Promise<RunEvent & { type: "completed" | "failed" }>;
-  /** Whether anybody has been told the events, and so may come back to hear the rest of them. */
-  wasFollowed(): boolean;
+  /** Whether somebody was told the first events who can hear the rest of them from nobody else. */
+  isNeeded(): boolean;
   /** The events after `afterSequence`, then those to come, up to the last one, which everybody gets. */
   follow(afterSequence: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
 }
@@ -85,7 +85,7 @@ export function createLiveRun(
       wakeFollowers();
     },
     endLog: () => log?.end(followed),
-    wasFollowed: () => followed,
+    isNeeded: () => followed && !log?.isWhole(),
     ended: ended.promise,
     async *follow(afterSequence, signal) {
       followed = true;

@@ -2,7 +2,7 @@ import { unavailable } from "../errors.ts";
 import type { RunLog } from "./run-log.store.ts";
 import { createLiveRun, type LiveRun } from "./run.ts";
 
-/** How many ended runs that were followed stay in memory for followers that come back; all others are read from the database. */
+/** How many ended runs stay in memory for followers that come back, where Redis does not have their pieces. */
 const keptEndedRuns = 256;
 
 /** The runs that this process makes, and the last ones that it made. */
@@ -11,7 +11,7 @@ export interface Runs {
   admit(): void;
   /** Makes a run and lets `generate` fill it, which must not reject. Nobody waits for it here. */
   start(runId: string, userId: string, generate: (run: LiveRun) => Promise<void>): LiveRun;
-  /** A run of this user, while it lives; one that somebody followed a little longer. */
+  /** A run of this user, while it lives; one that nobody else could tell again a little longer. */
   find(runId: string, userId: string): LiveRun | undefined;
   /** The runs that have been generated for longer than this. */
   olderThan(ageMs: number): string[];
@@ -45,7 +45,7 @@ export function createRuns(log?: RunLog): Runs {
     const entry = generating.get(run.runId);
     generating.delete(run.runId);
     if (entry !== undefined) entry.run = entry.generated = undefined;
-    if (!run.wasFollowed()) return;
+    if (!run.isNeeded()) return;
     ended.set(run.runId, { run });
     if (ended.size <= keptEndedRuns) return;
     for (const [oldest, kept] of ended) {

@@ -6,6 +6,7 @@ it("stores the end of a run only once its last pieces can be read elsewhere", as
   const order: string[] = [];
   const log = {
     append: () => {},
+    isWhole: () => true,
     async end() {
       await new Promise(setImmediate);
       order.push("pieces");

@@ -19,8 +19,12 @@ export interface TestProgram {
 }
 
 /** Starts a process on free ports, with nothing in its environment but this and PATH. */
-export async function startProgram(environment: Environment): Promise<TestProgram> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../../src/main.ts")], {
+export async function startProgram(
+  environment: Environment,
+  nodeOptions: readonly string[] = [],
+): Promise<TestProgram> {
+  const main = join(import.meta.dirname, "../../src/main.ts");
+  const child = spawn(process.execPath, [...nodeOptions, main], {
     env: {
       PATH: process.env["PATH"],
       HTTP_PORT: "0",

@@ -29,14 +29,17 @@ export type BuildRequest = (
  * Lets an SDK build the requests to one path: it knows the address, how to authenticate and which
  * headers its provider wants. All that differs from call to call is the body, so it is asked once.
  * Sending and reading are ours (http-client.ts, event-stream.ts), as what an SDK's client does
- * around a request costs more than all the rest of the call.
+ * around a request costs more than all the rest of the call. An SDK is loaded only where its
+ * provider is configured: each takes some megabytes.
  */
-export function createRequestBuilder(client: RequestBuilder, path: string): BuildRequest {
+export function createRequestBuilder(client: Promise<RequestBuilder>, path: string): BuildRequest {
   let template: Pick<HttpRequest, "url" | "headers"> | undefined;
 
   async function build(headers?: Record<string, string>) {
     const options: BuildOptions = { method: "post", path, body: {}, stream: true };
-    const { req, url } = await client.buildRequest(headers ? { ...options, headers } : options);
+    const { req, url } = await (
+      await client
+    ).buildRequest(headers ? { ...options, headers } : options);
     return { url, headers: [...req.headers].flat() };
   }
 

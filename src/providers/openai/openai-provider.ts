@@ -1,4 +1,3 @@
-import OpenAI from "openai";
 import { createHttpProvider, type HttpProviderOptions } from "../http/http-provider.ts";
 import { createRequestBuilder } from "../http/sdk-request.ts";
 import type { ClosableProvider } from "../provider.ts";
@@ -13,16 +12,19 @@ const OPENAI_BASE_URL = "https://api.openai.com/v1";
 export function createOpenAIProvider(options: HttpProviderOptions): ClosableProvider {
   const baseURL = options.baseUrl ?? OPENAI_BASE_URL;
   const rules = serverRules(baseURL);
-  const client = new OpenAI({
-    apiKey: options.apiKey,
-    baseURL,
-    // Not from the environment: what we are configured with is all there is.
-    organization: null,
-    project: null,
-    adminAPIKey: null,
-    webhookSecret: null,
-    logLevel: "off",
-  });
+  const client = import("openai").then(
+    ({ OpenAI }) =>
+      new OpenAI({
+        apiKey: options.apiKey,
+        baseURL,
+        // Not from the environment: what we are configured with is all there is.
+        organization: null,
+        project: null,
+        adminAPIKey: null,
+        webhookSecret: null,
+        logLevel: "off",
+      }),
+  );
   const build = createRequestBuilder(client, "/chat/completions");
   return createHttpProvider({
     name: "openai",
