@@ -142,6 +142,25 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
     expect(error.message.length).toBeLessThan(1200);
   });
 
+  test("knows a refusal whose body hangs by its status", async () => {
+    const headers = { "retry-after": "7" };
+    const { error } = await failure({
+      status: 429,
+      headers,
+      error: '{"err',
+      hang: "after_headers",
+    });
+    expect(error).toMatchObject({ reason: "PROVIDER_RATE_LIMITED", retryAfterSeconds: 7 });
+    await expect.poll(() => server.requests[0]?.aborted, PATIENT).toBe(true);
+  });
+
+  test("a body that is no stream of events, and hangs", async () => {
+    const headers = { "content-type": "text/html" };
+    const { error } = await failure({ headers, raw: ["<html>Please wait"], hang: 1 });
+    expect(error).toMatchObject({ code: "UNAVAILABLE", reason: "PROVIDER_UNAVAILABLE" });
+    await expect.poll(() => server.requests[0]?.aborted, PATIENT).toBe(true);
+  });
+
   test("a body that is no stream of events", async () => {
     const headers = { "content-type": "application/json" };
     const answered = await failure({ headers, raw: ['{"id":"x","choices":[]}'] });

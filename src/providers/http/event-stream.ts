@@ -55,6 +55,8 @@ export class UnexpectedBodyError extends Error {
 /** How long a server may take to end a body whose answer is complete. */
 const LINGER_MS = 1000;
 const MAX_UNEXPECTED_BYTES = 64 * 1024;
+/** How long a body that is no answer is read. */
+const UNEXPECTED_BODY_MS = 2000;
 
 /**
  * `ask` starts the request; it may have to wait before it can.
@@ -101,7 +103,9 @@ export async function readEventStream(
     accept(type) {
       const contentType = String(type ?? "");
       // Some servers name no type or a wrong one; only what cannot be events is refused.
-      if (/json|html/i.test(contentType)) unexpected = { contentType, chunks: [], bytes: 0 };
+      if (!/json|html/i.test(contentType)) return;
+      unexpected = { contentType, chunks: [], bytes: 0 };
+      lingering = setTimeout(failUnexpected, UNEXPECTED_BODY_MS).unref();
     },
     data(chunk) {
       if (settled) return;
@@ -158,6 +162,7 @@ export async function readEventStream(
 
   /** Keeps the connection for the next call if the body ends soon, else closes it. */
   function linger(): void {
+    clearTimeout(lingering);
     lingering = setTimeout(() => {
       request?.abort(new Error("the body did not end with the answer"));
     }, LINGER_MS);

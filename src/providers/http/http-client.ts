@@ -27,6 +27,8 @@ export interface HttpClient {
 
 /** More of the body of a bad answer is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
+/** Nor is it waited for longer: the status says most of it. */
+const ERROR_BODY_MS = 2000;
 
 /** Makes the client of one provider, with connections of its own. */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
@@ -45,7 +47,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   });
   return {
     send({ url, headers, body }, receiver) {
-      if (!url.startsWith(`${origin}/`)) throw new TypeError(`${url} is not at ${origin}`);
+      // Without saying what it is: it may hold a password.
+      if (!url.startsWith(`${origin}/`)) throw new TypeError(`the request is not for ${origin}`);
       const path = url.slice(origin.length);
       pool.dispatch(
         { path, method: "POST", headers: withTrace(headers), body },
@@ -62,10 +65,15 @@ function createHandler(receiver: ByteReceiver): Dispatcher.DispatchHandler {
     onRequestStart(controller) {
       receiver.start(controller);
     },
-    onResponseStart(_controller, status, headers) {
+    onResponseStart(controller, status, headers) {
       if (status < 200) return;
-      if (status < 300) receiver.accept(headers["content-type"]);
-      else bad = { status, headers, chunks: [], bytes: 0 };
+      if (status < 300) {
+        receiver.accept(headers["content-type"]);
+        return;
+      }
+      const overdue = () => controller.abort(new Error("error body too slow"));
+      const timer = setTimeout(overdue, ERROR_BODY_MS).unref();
+      bad = { status, headers, chunks: [], bytes: 0, timer };
     },
     onResponseData(controller, chunk) {
       if (bad === undefined) {
@@ -92,9 +100,11 @@ interface BadAnswer {
   headers: Readonly<Record<string, string | string[] | undefined>>;
   chunks: Buffer[];
   bytes: number;
+  timer: NodeJS.Timeout;
 }
 
-function statusError({ status, headers, chunks }: BadAnswer): StatusError {
+function statusError({ status, headers, chunks, timer }: BadAnswer): StatusError {
+  clearTimeout(timer);
   return new StatusError(
     status,
     headers,

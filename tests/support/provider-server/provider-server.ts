@@ -144,9 +144,9 @@ async function send(
   const status = reply.status ?? 200;
   if (status !== 200) {
     const error = reply.error ?? format.error(status);
-    response
-      .writeHead(status, { "content-type": "application/json", ...headers })
-      .end(typeof error === "string" ? error : JSON.stringify(error));
+    const text = typeof error === "string" ? error : JSON.stringify(error);
+    response.writeHead(status, { "content-type": "application/json", ...headers }).write(text);
+    if (reply.hang !== "after_headers") response.end();
     return false;
   }
   if (body["stream"] !== true) {

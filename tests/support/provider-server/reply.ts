@@ -47,7 +47,7 @@ export interface Reply {
   /** Cuts the body into writes of so many bytes. */
   bytesPerWrite?: number;
 
-  /** Never answers: before the headers, after them, or after so many events. */
+  /** Never answers: before the headers, after them (after the body of a bad status), or after so many events. */
   hang?: "before_headers" | "after_headers" | number;
   /** While hanging, sends a keep-alive comment so often. */
   keepAliveMs?: number;
