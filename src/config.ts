@@ -200,6 +200,9 @@ function readAccount(
 ): ProviderAccount | undefined {
   const apiKey = reader.text(keyName);
   const baseUrl = reader.url(baseUrlName, ["https", "http"]);
+  // The key is what authenticates: no request could carry both.
+  if (baseUrl !== undefined && new URL(baseUrl).username !== "")
+    reader.fault(baseUrlName, "must have no user and password in it");
   return apiKey === undefined && baseUrl === undefined ? undefined : { apiKey, baseUrl };
 }
 

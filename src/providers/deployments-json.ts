@@ -88,8 +88,10 @@ function readAccount(
   }
   if (baseUrl !== undefined) {
     const url = typeof baseUrl === "string" ? URL.parse(baseUrl) : null;
-    if (url !== null && /^https?:$/.test(url.protocol)) account.baseUrl = String(baseUrl);
-    else fault(`${path}.baseUrl`, "must be a URL that begins with https:// or http://");
+    if (url === null || !/^https?:$/.test(url.protocol))
+      fault(`${path}.baseUrl`, "must be a URL that begins with https:// or http://");
+    else if (url.username !== "") fault(`${path}.baseUrl`, "must have no user and password in it");
+    else account.baseUrl = String(baseUrl);
   }
   return account;
 }

@@ -86,10 +86,11 @@ describe("readConfig", () => {
       DATABASE_URL: `mysql://tribe:${secret}@db/tribe`,
       REDIS_URL: `http://:${secret}@cache`,
       DATABASE_REPLICA_URLS: `mysql://tribe:${secret}@db/tribe`,
+      ANTHROPIC_BASE_URL: `https://tribe:${secret}@models`,
       JWT_SECRET: secret,
       ADMIN_API_KEY: `${secret} `.repeat(2),
     });
-    expect(faults).toHaveLength(5);
+    expect(faults).toHaveLength(6);
     expect(faults.join()).not.toContain(secret);
   });
 
