@@ -5,6 +5,7 @@ import { DomainError } from "../../src/errors.ts";
 import { createAnthropicProvider } from "../../src/providers/anthropic/anthropic-provider.ts";
 import { createOpenAIProvider } from "../../src/providers/openai/openai-provider.ts";
 import type { ClosableProvider, ModelRequest } from "../../src/providers/provider.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
 import {
   startProviderServer,
   type ProviderServer,
@@ -140,6 +141,31 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
     const { error } = await failure({ status: 500, error: "x".repeat(1_000_000) });
     expect(error).toMatchObject({ reason: "PROVIDER_UNAVAILABLE" });
     expect(error.message.length).toBeLessThan(1200);
+  });
+
+  /** What the operator's log has of a failure. */
+  function logged(error: DomainError): string {
+    const lines: string[] = [];
+    const logger = createLogger({ destination: { write: (line) => void lines.push(line) } });
+    logger.warn({ err: error.cause }, error.message);
+    return lines.join("");
+  }
+
+  test("keeps our key and the caller's words out of the log, whatever the server repeats", async () => {
+    const headers = { "x-echo": `Bearer ${KEY}` };
+    const error = {
+      error: { message: `no ${KEY} here` },
+      input: `${"x".repeat(2000)}the caller's words`,
+    };
+    const refused = logged((await failure({ status: 400, headers, error })).error);
+    expect(refused).toContain("no [redacted] here");
+    expect(refused).not.toContain(KEY);
+    expect(refused).not.toContain("caller's words");
+
+    const raw = ['{"choices":[{"message":{"content":"the model\'s words"}}]}'];
+    const wrong = await failure({ headers: { "content-type": "application/json" }, raw });
+    expect(logged(wrong.error)).toContain("application/json");
+    expect(logged(wrong.error)).not.toContain("model's words");
   });
 
   test("knows a refusal whose body hangs by its status", async () => {

@@ -1,11 +1,5 @@
 import { DomainError } from "../../errors.ts";
-import {
-  complaintError,
-  connectionError,
-  protocolError,
-  retryAfterSeconds,
-  type ProviderTarget,
-} from "../errors.ts";
+import { complaintError, connectionError, protocolError, type ProviderTarget } from "../errors.ts";
 import { UnexpectedBodyError } from "./event-stream.ts";
 import { StatusError } from "./status-error.ts";
 
@@ -28,7 +22,7 @@ export function callError(error: unknown, target: ProviderTarget, started: boole
         ...complaint,
         message: complaint.message || error.message,
         status: error.status,
-        retryAfterSeconds: retryAfterSeconds(error.headers),
+        retryAfterSeconds: error.retryAfterSeconds,
         cause: error,
       },
       target,

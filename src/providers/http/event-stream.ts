@@ -43,12 +43,12 @@ export interface AnswerReader extends EventReader {
 /** A good status whose body is not a stream of events. */
 export class UnexpectedBodyError extends Error {
   override readonly name = "UnexpectedBodyError";
-  /** The start of the body. */
-  readonly body: string;
+  /** The start of the body. Not enumerable: it may be a whole answer, which is not for the log. */
+  declare readonly body: string;
 
   constructor(contentType: string, body: string) {
     super(`the provider answered with ${contentType} instead of an event stream`);
-    this.body = body;
+    Object.defineProperty(this, "body", { value: body, writable: true });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { Pool, type Dispatcher } from "undici";
 import { currentSpan } from "../../telemetry/span.ts";
+import { retryAfterSeconds } from "../errors.ts";
 import type { ByteReceiver } from "./event-stream.ts";
 import type { HttpRequest } from "./sdk-request.ts";
 import { StatusError } from "./status-error.ts";
@@ -105,11 +106,8 @@ interface BadAnswer {
 
 function statusError({ status, headers, chunks, timer }: BadAnswer): StatusError {
   clearTimeout(timer);
-  return new StatusError(
-    status,
-    headers,
-    Buffer.concat(chunks).toString("utf8", 0, MAX_ERROR_BYTES),
-  );
+  const body = Buffer.concat(chunks).toString("utf8", 0, MAX_ERROR_BYTES);
+  return new StatusError(status, retryAfterSeconds(headers), body);
 }
 
 /** The headers, and the call's trace where the operator wants providers to know of it. */

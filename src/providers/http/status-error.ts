@@ -1,16 +1,20 @@
+/** How much of a body the message has: what the provider says for people stands in front. */
+const MESSAGE_CHARACTERS = 1000;
+
 /** An answer with a bad status. */
 export class StatusError extends Error {
   override readonly name = "StatusError";
   readonly status: number;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** As far as it was read. */
-  readonly body: string;
+  /** How long the provider wants to be left alone; undefined: it does not say. */
+  readonly retryAfterSeconds: number | undefined;
+  /** As far as it was read. Not enumerable: what it repeats of a request is not for the log. */
+  declare readonly body: string;
 
-  constructor(status: number, headers: StatusError["headers"], body: string) {
-    super(`${status} ${body.trim() === "" ? "status code (no body)" : body}`);
+  constructor(status: number, retryAfterSeconds: number | undefined, body: string) {
+    const text = body.trim() === "" ? "status code (no body)" : body.slice(0, MESSAGE_CHARACTERS);
+    super(`${status} ${text}`);
     this.status = status;
-    this.headers = headers;
-    this.body = body;
+    this.retryAfterSeconds = retryAfterSeconds;
+    Object.defineProperty(this, "body", { value: body, writable: true });
   }
 }

@@ -4,10 +4,7 @@ export function withoutKey(error: unknown, apiKey: string | undefined): unknown 
   const clean = (text: string) => text.replaceAll(apiKey, "[redacted]");
   error.message = clean(error.message);
   if (error.stack !== undefined) error.stack = clean(error.stack);
-  const parts = error as { error?: unknown; body?: unknown };
-  if (typeof parts.body === "string") parts.body = clean(parts.body);
-  if (typeof parts.error === "object" && parts.error !== null) {
-    parts.error = JSON.parse(clean(JSON.stringify(parts.error)));
-  }
+  const { body } = error as { body?: unknown };
+  if (typeof body === "string") Object.assign(error, { body: clean(body) });
   return error;
 }
