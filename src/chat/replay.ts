@@ -14,8 +14,8 @@ const patience = 400;
 export interface Replays {
   /**
    * A run that has ended, for a follower who has had events up to `afterSequence`.
-   * With its log gone, a new follower gets each part of the answer as one piece,
-   * and one who comes back the last event only, with the whole answer in it.
+   * With its log gone, a follower who has had no piece gets each part of the answer as
+   * one piece, any other the last event only, with the whole answer in it.
    */
   replay(stored: StoredRun, afterSequence: number): Promise<LiveRun>;
   /** A run that another process makes, piece by piece where there is a log. */
@@ -39,11 +39,8 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
     async replay(stored, afterSequence) {
       const run = createLiveRun(stored.runId, "", { before: afterSequence });
       if (afterSequence === 0) run.emit(startedEvent(stored));
-      const begun = Math.max(afterSequence, 1);
-      const reached = await emitLogged(run, begun);
-      if (afterSequence === 0 && reached === begun) {
-        for (const delta of piecesOf(stored.answer?.content ?? [])) run.emit(delta);
-      }
+      const reached = await emitLogged(run, Math.max(afterSequence, 1));
+      emitParts(run, stored, reached);
       run.emit(lastEvent(stored));
       return run;
     },
@@ -67,8 +64,7 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
               return;
             }
             if (now.state === "running") continue;
-            if (afterSequence === 0 && reached === 1)
-              for (const delta of piecesOf(now.answer?.content ?? [])) run.emit(delta);
+            emitParts(run, now, reached);
             run.emit(lastEvent(now));
             return;
           } catch {
@@ -88,6 +84,12 @@ const withdrawn = {
   errorMessage:
     "nothing is stored of this run: its request was refused, or its conversation deleted",
 } as const;
+
+/** Emits each part of the answer as one piece, for a follower who has had none. */
+function emitParts(run: LiveRun, { answer }: StoredRun, reached: number): void {
+  if (reached > 1) return;
+  for (const delta of piecesOf(answer?.content ?? [])) run.emit(delta);
+}
 
 /** The first event of a stored run. */
 function startedEvent({ runId, question, assistantMessageId }: StoredRun): RunEvent {

@@ -131,6 +131,17 @@ describe("ResumeRun", () => {
       expect(again.map(({ event }) => event)).toEqual([events.at(-1)!.event]);
     }
   });
+
+  it("tells the pieces of a run that nobody followed to all who have had none", async () => {
+    provider.script({ text: words }, { text: words });
+    for (const afterSequence of [0n, 1n]) {
+      const { runId } = await clients.chat.sendMessage(hello);
+      const events = await collect(clients.chat.resumeRun({ runId, afterSequence }));
+      expect(events[0]?.sequence).toBe(afterSequence + 1n);
+      expect(textOf(events)).toBe(words.join(""));
+      expect(events.at(-1)?.event.case).toBe("completed");
+    }
+  });
 });
 
 describe("CancelRun", () => {
