@@ -153,7 +153,7 @@ export function createGenerate(parts: GenerationParts): Generate {
     });
     const logged = run.endLog();
     if (logged !== undefined) await logged;
-    const settled = await settler.settle(settlement);
+    const settled = await settler.settle(settlement, run.keepLog);
     cache.end(!failure && !settled.error && wholeReasons.has(finishReason));
     const result = {
       runId: run.runId,

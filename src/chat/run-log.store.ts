@@ -30,10 +30,10 @@ export interface LoggedDelta {
 export interface RunLogWriter {
   append(sequence: number, delta: ModelDelta): void;
   /**
-   * Writes what is left, and says when it is there, or that Redis takes too long. A short run that
-   * nobody followed is not written at all, it is in the database: undefined.
+   * Writes what is left, and says when it is there, or that Redis takes too long. Unless it is
+   * needed, a short run is not written at all, it is in the database: undefined.
    */
-  end(followed: boolean): Promise<void> | undefined;
+  end(needed: boolean): Promise<void> | undefined;
   /** Whether all pieces so far are there: then any process can tell them. */
   isWhole(): boolean;
 }
@@ -92,9 +92,9 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
           lastSequence = sequence;
           timer ??= setTimeout(flush, batchMs);
         },
-        end(followed) {
+        end(needed) {
           clearTimeout(timer);
-          if (written || followed) flush();
+          if (written || needed) flush();
           if (writing === undefined || broken) return undefined;
           const late = delay(patienceMs, undefined, { ref: false });
           return Promise.race([writing, late]);

@@ -37,9 +37,14 @@ export interface LiveRun {
    * run's end is stored, so that whoever sees the end elsewhere sees all pieces before it.
    */
   endLog(): Promise<void> | undefined;
+  /** The end cannot be stored now: writes what `endLog` left to the database, in case this process dies. */
+  keepLog(): void;
   /** The last event, once it happened. */
   readonly ended: Promise<RunEvent & { type: "completed" | "failed" }>;
-  /** Whether somebody was told the first events who can hear the rest of them from nobody else. */
+  /**
+   * Whether nobody else can tell how it ended, or the rest of its events to somebody who was told
+   * the first ones.
+   */
   isNeeded(): boolean;
   /** The events after `afterSequence`, then those to come, up to the last one, which everybody gets. */
   follow(afterSequence: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
@@ -59,6 +64,7 @@ export function createLiveRun(
   const controller = new AbortController();
   const ended = Promise.withResolvers<RunEvent & { type: "completed" | "failed" }>();
   let over = false;
+  let isStored = true;
   let followed = false;
   // Shared by all followers that have read everything; made anew after each wake-up.
   let news: PromiseWithResolvers<void> | undefined;
@@ -78,6 +84,7 @@ export function createLiveRun(
       events.push(event);
       if (event.type === "completed" || event.type === "failed") {
         over = true;
+        isStored = event.type === "completed" || event.error.reason !== "ANSWER_NOT_STORED";
         ended.resolve(event);
       } else if (event.type !== "run_started") {
         log?.append(before + events.length, event);
@@ -85,7 +92,8 @@ export function createLiveRun(
       wakeFollowers();
     },
     endLog: () => log?.end(followed),
-    isNeeded: () => followed && !log?.isWhole(),
+    keepLog: () => void log?.end(true),
+    isNeeded: () => !isStored || (followed && !log?.isWhole()),
     ended: ended.promise,
     async *follow(afterSequence, signal) {
       followed = true;

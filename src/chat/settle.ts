@@ -24,9 +24,9 @@ export interface Settler {
    * Stores the end of a turn. The provider has been paid, so a database that is away for
    * a moment must not lose the answer: it is tried again, with growing pauses, for a
    * minute. Settling twice is harmless, so an attempt whose outcome is unknown is
-   * repeated too. Never rejects.
+   * repeated too. `onWait` is told when it begins to wait. Never rejects.
    */
-  settle(settlement: TurnSettlement): Promise<Settled>;
+  settle(settlement: TurnSettlement, onWait?: () => void): Promise<Settled>;
   /** Takes an opening back, with the same patience but without being waited for: nothing was spent. */
   discard(runId: string): Promise<void>;
   /** How many ends of turns wait for the database. */
@@ -57,10 +57,13 @@ export function createSettler(repository: TurnRepository): Settler {
   }
 
   return {
-    async settle(settlement) {
+    async settle(settlement, onWait) {
       const attempt = () => repository.settle(settlement);
       try {
-        const time = await attempt().catch((error: unknown) => again(attempt, error));
+        const time = await attempt().catch((error: unknown) => {
+          onWait?.();
+          return again(attempt, error);
+        });
         return { time, error: undefined };
       } catch (cause) {
         const error = new DomainError(
