@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { RunLog } from "../../src/chat/run-log.store.ts";
 import type { LiveRun } from "../../src/chat/run.ts";
 import { createRuns } from "../../src/chat/runs.ts";
 import type { TurnResult } from "../../src/chat/turn-result.ts";
@@ -47,6 +48,29 @@ it("finds a run that nobody follows only while it lives: its answer is in the da
   expect(runs.find("run", "somebody else")).toBeUndefined();
   await runs.drain(1000);
   expect(runs.find("run", "user")).toBeUndefined();
+});
+
+it("lets others tell a run whose first follower came when its log had ended without its pieces", async () => {
+  let unwritten = 0;
+  const written: number[] = [];
+  const writer = {
+    append: () => void unwritten++,
+    async end(needed: boolean) {
+      if (needed) written.push(unwritten);
+    },
+    isWhole: () => written.length > 0,
+  };
+  const log = { writer: () => writer } as unknown as RunLog;
+  const runs = createRuns(log);
+  runs.start("run", "user", async (run) => {
+    run.emit({ type: "text", text: "Hello" });
+    await run.endLog();
+    const follower = follow(run);
+    run.emit(failed);
+    await follower;
+  });
+  await runs.drain(1000);
+  expect(written).toEqual([1]);
 });
 
 it("forgets the oldest of many ended runs", async () => {
