@@ -11,11 +11,25 @@ const levels: Record<string, "error" | "warn"> = {
   DEADLINE_EXCEEDED: "warn",
 };
 
-/** Gives the function that writes the log lines. A cause goes along with failures of ours only. */
+/** What machines ask all the time, and nobody reads as long as the answer is good. */
+const probes = new Set([
+  "tribe.v1.HealthService/Check",
+  "tribe.v1.HealthService/Live",
+  "tribe.v1.HealthService/Ready",
+  "grpc.health.v1.Health/Check",
+  "grpc.health.v1.Health/List",
+  "grpc.health.v1.Health/Watch",
+]);
+
+/**
+ * Gives the function that writes the log lines. A cause goes along with failures of ours only.
+ * Probes that went well are for debugging.
+ */
 export function createCallLog(logger: Logger): (entry: CallEntry) => void {
   return ({ cause, ...entry }) => {
     const level = levels[entry.code];
     if (level) logger[level](cause === undefined ? entry : { ...entry, err: cause }, "call");
+    else if (entry.code === "OK" && probes.has(entry.rpc)) logger.debug(entry, "call");
     else logger.info(entry, "call");
   };
 }

@@ -1,8 +1,12 @@
 /** The log of a whole service: one line a call, and how much each module says. */
+import { create } from "@bufbuild/protobuf";
+import { Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Health, HealthCheckRequestSchema } from "../../gen/grpc/health/v1/health_pb.js";
 import { logLevelsSetting } from "../../src/telemetry/log-levels.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { eventually } from "../support/eventually.ts";
+import { createGrpcClient } from "../support/grpc-client.ts";
 import { startOtlpSink, type OtlpSink } from "../support/otlp-sink.ts";
 import { newTrace, traceparent, turnDoors } from "../support/turn-doors.ts";
 
@@ -113,6 +117,47 @@ test.each(Object.entries(turnDoors))(
     });
   },
 );
+
+test("probes that went well are told at the level debug only, and those that did not as ever", async () => {
+  const client = createGrpcClient(Health, app.grpcAddress);
+  const check = (id: string, service: string) =>
+    new Promise<unknown>((resolve) => {
+      const metadata = new Metadata();
+      metadata.set("x-request-id", id);
+      client["Check"]!(create(HealthCheckRequestSchema, { service }), metadata, resolve);
+    });
+  const probe = async (name: string) => {
+    for (const path of ["health", "health/live", "health/ready"])
+      await fetch(`${app.baseUrl}/${path}`, { headers: { "x-request-id": name } });
+    await check(name, "");
+  };
+  const detailed = (name: string) =>
+    fetch(`${app.baseUrl}/health/detailed`, {
+      headers: { authorization: `Bearer ${app.key}`, "x-request-id": name },
+    });
+
+  await probe("quiet-probes");
+  await check("failed-probe", "no.such.Service");
+  await detailed("operator-looks");
+  expect(await callLine("failed-probe")).toMatchObject({ level: "info", code: "NOT_FOUND" });
+  expect(await callLine("operator-looks")).toMatchObject({ level: "info", code: "OK" });
+  expect(linesOf("quiet-probes")).toEqual([]);
+
+  expect(await setLevels({ calls: "debug" })).toBe(200);
+  await eventually(async () => {
+    await probe("told-probes");
+    expect(linesOf("told-probes").map(({ level, rpc }) => [level, rpc])).toEqual(
+      expect.arrayContaining([
+        ["debug", "tribe.v1.HealthService/Check"],
+        ["debug", "tribe.v1.HealthService/Live"],
+        ["debug", "tribe.v1.HealthService/Ready"],
+        ["debug", "grpc.health.v1.Health/Check"],
+      ]),
+    );
+  });
+  expect(await setLevels(null)).toBe(200);
+  client.close();
+});
 
 test("nothing that was said and no secret is in any line", () => {
   const written = JSON.stringify(app.log);
