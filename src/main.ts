@@ -1,7 +1,7 @@
 /** Signals and exit codes; everything else is app.ts. */
 import { type App, createApp } from "./app.ts";
 import { banner } from "./banner.ts";
-import { ConfigError, readConfig } from "./config.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 /** Ctrl-C once means soon, twice hurry, thrice now. */
@@ -30,17 +30,28 @@ async function main(): Promise<number> {
   }
   const stopped = listenToSignals();
   app = await createApp(config, logger, (message) => say(`… ${message}`));
+  const isForPeople = process.stderr.isTTY || !listensEverywhere(config);
   try {
     const ports = await app.listen();
-    say(banner(config, app, ports));
+    if (isForPeople) say(banner(config, app, ports));
+    else logger.info(ports, "Tribe is ready");
     const failure = await Promise.race([stopped.first, app.failed]);
     if (failure !== undefined) say(`Tribe stops: ${failure}`);
-    else say("Stopping: letting running turns finish. Ctrl-C again stops them.");
+    else if (isForPeople) say("Stopping: letting running turns finish. Ctrl-C again stops them.");
+    else logger.info("stopping: letting running turns finish");
     return failure === undefined ? exitCodes.stopped : exitCodes.failed;
   } finally {
     await app.close(stopped.second);
     logger.flush();
   }
+}
+
+/**
+ * A process that listens on every address, in a container mostly, cannot know by which name it is
+ * reached, and its output is a log: there it tells its ports in one line, and nothing to paste.
+ */
+function listensEverywhere({ http }: Config): boolean {
+  return http.host === "0.0.0.0" || http.host === "::";
 }
 
 /** `first` resolves at the first signal, `second` aborts at the next; the third ends the process. */
