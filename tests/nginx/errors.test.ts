@@ -1,15 +1,21 @@
 /** What the real nginx says in its own name: Tribe's error vocabulary, in the caller's protocol. */
 import { once } from "node:events";
 import { createServer as createHttp1Server, type Server } from "node:http";
-import { createServer as createHttp2Server, type Http2Server } from "node:http2";
+import {
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+} from "node:http2";
 import { connect, type AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { createClient, type ConnectError } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { ChatService, ListModelsRequestSchema } from "../../gen/tribe/v1/chat_pb.js";
 import { detailsOf, statusFromServiceError } from "../support/error-details.ts";
 import { createGrpcClient } from "../support/grpc-client.ts";
@@ -207,6 +213,43 @@ describe("requests that are too large", () => {
     expect([rpc.status, JSON.parse(rpc.body).code]).toEqual([413, "resource_exhausted"]);
   });
 
+  test.each([
+    ["/api/v1/chat", "application/json", large],
+    ["/api/v1/chat", "application/json", {}],
+    [chat, "application/json", large],
+    [chat, "application/json", {}],
+    [chat, "application/grpc", large],
+    [chat, "application/grpc-web+proto", large],
+  ])("over HTTP/2 a body to %s as %s with %j", async (path, type, length) => {
+    const session = connectHttp2(edge.url, {
+      ca: edge.authority,
+      servername: "localhost",
+      maxSessionMemory: 100,
+    });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": type,
+      ...length,
+    });
+    // Not all of it leaves: the answer comes first.
+    for (const it of [session, stream]) it.on("error", () => undefined);
+    stream.end(Buffer.alloc(18 * 1024 * 1024, "{"));
+    const [headers] = (await once(stream, "response")) as [IncomingHttpHeaders];
+    const body = await text(stream);
+    session.destroy();
+    const told = {
+      status: headers[":status"],
+      type: headers["content-type"],
+      said: body === "" ? headers["grpc-message"] : (JSON.parse(body) as Status).message,
+    };
+    expect(told).toEqual({
+      status: type === "application/json" ? 413 : 200,
+      type,
+      said: expect.stringContaining("larger than 16 MiB; send less") as string,
+    });
+  });
+
   test.each(["application/grpc", "application/grpc-web+proto"])("a body as %s", async (type) => {
     const answer = await call(edge, chat, {
       headers: { "content-type": type, ...large },
@@ -283,6 +326,15 @@ test("TRACE is not served", async () => {
     "TRACE /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
   );
   expect(answer).toMatch(/^HTTP\/1\.1 405 [^]*"reason":"UNIMPLEMENTED"/);
+});
+
+test("where errors are made is no path of its own", async () => {
+  const answer = await call(edge, "/.edge-error");
+  expect(answer.status).toBe(404);
+  expect(JSON.parse(answer.body)).toMatchObject({
+    code: 5,
+    details: [{ reason: "NOT_FOUND" }, {}],
+  });
 });
 
 test("a request id that JSON would need to escape is told in the header alone", async () => {
