@@ -158,6 +158,7 @@ describe("two processes", () => {
         pauseMs: 50,
       });
       const before = { ...load.report };
+      const callsBefore = provider.calls;
       for (let restart = 0; restart < restarts; restart += 1) {
         const place = places[restart % places.length]!;
         const others = places.filter((other) => other !== place);
@@ -176,6 +177,8 @@ describe("two processes", () => {
       expect(report.failures).toEqual([]);
       for (const kind of ["turns", "reads", "streams", "grpcCalls"] as const)
         expect(report[kind]).toBeGreaterThan(before[kind] + 5);
+      // All were generated while instances came and went; none was there at once, from the cache.
+      expect(provider.calls - callsBefore).toBeGreaterThanOrEqual(report.turns + report.streams);
     },
     60_000 * restarts,
   );
