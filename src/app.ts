@@ -70,10 +70,13 @@ export async function createApp(
   onProgress: (message: string) => void,
 ): Promise<App> {
   const embedded = await startNeeded(config, onProgress);
+  const opened = new AsyncDisposableStack();
+  opened.defer(async () => embedded?.stop());
   try {
-    return await assemble(config, logger, onProgress, embedded);
+    return await assemble(config, logger, onProgress, embedded, opened);
   } catch (error) {
-    await embedded?.stop();
+    // What stayed open would keep the process of a start that failed.
+    await opened.disposeAsync();
     throw error;
   }
 }
@@ -96,6 +99,7 @@ async function assemble(
   rootLogger: Logger,
   onProgress: (message: string) => void,
   embedded: Embedded | undefined,
+  opened: AsyncDisposableStack,
 ): Promise<App> {
   const loggers = createModuleLoggers(rootLogger);
   const logger = loggers.of("app");
@@ -109,13 +113,16 @@ async function assemble(
     entities,
     warn: (message) => loggers.of("postgres").warn(message),
   });
+  opened.defer(postgres.close);
   const telemetry = await createTelemetry(config.telemetry, version);
+  opened.defer(() => telemetry.close(lastSpansMs));
   const vault = createVault(config.content);
   await requireContentKeys(postgres, vault, logger);
   const redisAddress = config.redis.kind === "embedded" ? embedded?.redis : config.redis;
   const redis =
     redisAddress &&
     createRedis({ address: redisAddress, warn: (message) => loggers.of("redis").warn(message) });
+  opened.defer(async () => redis?.close());
   const models = createConfiguredModels(
     { ...config.providers, production: config.production },
     redis,

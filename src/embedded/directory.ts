@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -7,6 +7,20 @@ import { dirname } from "node:path";
  */
 export function prepareDirectory(directory: string): void {
   if (makeDirectory(directory)) chmodSync(directory, process.getuid?.() === 0 ? 0o711 : 0o700);
+  else requireRights(directory);
+}
+
+/** What root made once, the same person without root's rights must not stumble over file by file. */
+function requireRights(directory: string): void {
+  try {
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new Error(
+      `TRIBE_DIR: ${directory} is there, but not for this user to write: start Tribe as the user ` +
+        "that made it, or set TRIBE_DIR to another folder",
+      { cause },
+    );
+  }
 }
 
 /** Whether it had to be made. Throws what stands in the way, in words that name the setting. */

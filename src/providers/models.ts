@@ -155,7 +155,7 @@ export function createModels(options: ModelsOptions): Models {
       : createChoice({ model: name, deployments: [{ provider, model: name }] }, parts);
     if (choice === undefined) {
       throw new Error(
-        `the default model ${name} has no configured provider (configured: ${[...providers.keys()].join(", ")})`,
+        `the default model ${name} has no configured provider (configured: ${[...providers.keys()].join(", ")}): give its provider a key, or set DEFAULT_MODEL to another model`,
       );
     }
     choices.set(name, choice);
