@@ -15,7 +15,6 @@ export const tracedAttempt: typeof attempt = (deployment, request, sink, signal,
     "gen_ai.request.model": upstream.model,
     "gen_ai.request.temperature": upstream.temperature,
     "gen_ai.request.max_tokens": upstream.maxOutputTokens,
-    "gen_ai.request.stop_sequences": upstream.stop,
     "gen_ai.output.type": upstream.responseFormat === undefined ? "text" : "json",
     "tribe.deployment": answerer.deployment,
   });
@@ -46,8 +45,9 @@ function end(span: Span, outcome: Outcome, begin: number, text: string | undefin
   span.end(outcome.result === undefined ? errorTypeOf(outcome.error) : undefined);
 }
 
-function questionOf({ system, messages }: ModelRequest) {
+function questionOf({ system, messages, stop }: ModelRequest) {
   return {
+    "gen_ai.request.stop_sequences": stop,
     "gen_ai.system_instructions": system,
     "gen_ai.input.messages": JSON.stringify(messages),
   };

@@ -24,6 +24,7 @@ const mostSpans = 1_000;
 const contentAttributes: ReadonlySet<string> = new Set([
   "gen_ai.input.messages",
   "gen_ai.output.messages",
+  "gen_ai.request.stop_sequences",
   "gen_ai.system_instructions",
 ]);
 

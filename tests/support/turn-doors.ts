@@ -23,6 +23,9 @@ export interface TurnDoor {
   ask: AskTurn;
 }
 
+/** As much the caller's words as the question is. */
+const stop = ["an end that nobody may record"];
+
 async function all(events: AsyncIterable<unknown>): Promise<unknown[]> {
   const seen = [];
   for await (const event of events) seen.push(event);
@@ -32,6 +35,7 @@ function rpcDoors(door: string, makeTransport: (app: TestApp) => Transport): Tur
   const clientOf = (app: TestApp) => createClient(ChatService, makeTransport(app));
   const request = (question: string) => ({
     content: [{ part: { case: "text" as const, value: question } }],
+    stop,
   });
   return [
     {
@@ -52,7 +56,7 @@ function restDoor(path: string, accept: string): AskTurn {
     const response = await fetch(`${app.baseUrl}${path}`, {
       method: "POST",
       headers: { ...headers, accept, "content-type": "application/json" },
-      body: JSON.stringify({ content: [{ text: question }] }),
+      body: JSON.stringify({ content: [{ text: question }], stop }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${response.status}: ${text}`);
