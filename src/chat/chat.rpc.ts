@@ -58,7 +58,7 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
 
   /** Waits for a run to end, at most for as long as its process may take to notice. */
   async function endOf(runId: string, caller: Caller, signal: AbortSignal): Promise<void> {
-    const run = await finder.find(runId, caller, 1);
+    const run = await finder.find(runId, caller, 1, signal);
     await Promise.race([run?.ended, delay(cancelPatienceMs, undefined, { signal, ref: false })]);
   }
 
@@ -82,9 +82,10 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
     },
     async *resumeRun(request, context) {
       let sequence = Number(request.afterSequence);
-      const run = await finder.find(request.runId, requireCaller(context.values), sequence);
+      const { signal, values } = context;
+      const run = await finder.find(request.runId, requireCaller(values), sequence, signal);
       if (!run) throw notFound("run", request.runId);
-      for await (const event of run.follow(sequence, context.signal)) {
+      for await (const event of run.follow(sequence, signal)) {
         yield toResumeRunResponse(++sequence, event);
       }
     },

@@ -18,8 +18,11 @@ export interface Replays {
    * one piece, any other the last event only, with the whole answer in it.
    */
   replay(stored: StoredRun, afterSequence: number): Promise<LiveRun>;
-  /** A run that another process makes, piece by piece where there is a log. */
-  watch(stored: StoredRun, userId: string, afterSequence: number): LiveRun;
+  /**
+   * A run that another process makes, piece by piece where there is a log. Until `signal` aborts:
+   * each look asks the database, and clients on a bad line come and go often.
+   */
+  watch(stored: StoredRun, userId: string, afterSequence: number, signal?: AbortSignal): LiveRun;
 }
 
 export function createReplays(repository: RunRepository, log: RunLog | undefined): Replays {
@@ -44,7 +47,7 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
       run.emit(lastEvent(stored));
       return run;
     },
-    watch(stored, userId, afterSequence) {
+    watch(stored, userId, afterSequence, signal) {
       const run = createLiveRun(stored.runId, userId, { before: afterSequence });
       if (afterSequence === 0) run.emit(startedEvent(stored));
       void follow();
@@ -54,6 +57,7 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
         let reached = Math.max(afterSequence, 1);
         for (let failures = 0; failures < patience;) {
           await delay(pollMs, undefined, { ref: false });
+          if (signal?.aborted) return;
           try {
             // In this order: what was logged before the end is there when the end is seen.
             const now = await repository.find(stored.runId, userId);

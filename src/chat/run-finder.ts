@@ -13,8 +13,16 @@ export interface RunFinder {
    * key. Throws IDEMPOTENCY_KEY_REUSED when the key came with another request.
    */
   findEarlier(request: TurnRequest, caller: Caller): Promise<LiveRun | undefined>;
-  /** A run of the caller, wherever it is made and however long ago, for a follower that has had events. */
-  find(runId: string, caller: Caller, afterSequence: number): Promise<LiveRun | undefined>;
+  /**
+   * A run of the caller, wherever it is made and however long ago, for a follower that has had
+   * events and listens until `signal` aborts.
+   */
+  find(
+    runId: string,
+    caller: Caller,
+    afterSequence: number,
+    signal: AbortSignal,
+  ): Promise<LiveRun | undefined>;
 }
 
 export function createRunFinder(
@@ -27,10 +35,11 @@ export function createRunFinder(
     stored: StoredRun,
     { userId }: Caller,
     afterSequence: number,
+    signal?: AbortSignal,
   ): Promise<LiveRun> {
     const live = runs.find(stored.runId, userId);
     if (live) return live;
-    if (stored.state === "running") return replays.watch(stored, userId, afterSequence);
+    if (stored.state === "running") return replays.watch(stored, userId, afterSequence, signal);
     return replays.replay(stored, afterSequence);
   }
 
@@ -52,11 +61,11 @@ export function createRunFinder(
       }
       return attach(stored, caller, 0);
     },
-    async find(runId, caller, afterSequence) {
+    async find(runId, caller, afterSequence, signal) {
       const live = runs.find(runId, caller.userId);
       if (live) return live;
       const stored = await repository.find(runId, caller.userId);
-      return stored && attach(stored, caller, afterSequence);
+      return stored && attach(stored, caller, afterSequence, signal);
     },
   };
 }
