@@ -122,7 +122,14 @@ export function createCircuit(
     lastReason = reason;
     lastFailureTime = new Date();
   }
+  /** Closes what was open for a pause that has passed, as of then. */
+  function lapse(): void {
+    if (opening === undefined || opening.needsProbe || now() < until) return;
+    close();
+    since = new Date(Date.now() - (now() - until));
+  }
   function open(next: CircuitOpening, isOurs: boolean): void {
+    lapse();
     const wasOpen = opening !== undefined;
     opening = next;
     until = now() + next.forMs;
@@ -214,9 +221,10 @@ export function createCircuit(
       return wait <= 0 && (probe === "asked" || probe === "granted") ? 0 : Infinity;
     },
     view() {
+      lapse();
       let state: CircuitState = "closed";
       if (opening !== undefined && now() < until) state = "open";
-      else if (opening?.needsProbe) state = "half_open";
+      else if (opening !== undefined) state = "half_open";
       return { state, since, lastReason, lastFailureTime };
     },
     hear(heard, askedAt) {

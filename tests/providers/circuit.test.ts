@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createCircuit, DEFAULT_CIRCUIT, type CircuitShare } from "../../src/providers/circuit.ts";
 import { createClock } from "./deployments.ts";
 
@@ -49,6 +49,24 @@ test("half open, lets one probe through, whose success closes it", () => {
   expect(it.circuit.view().state).toBe("closed");
   expect(it.circuit.admits()).toBe(true);
   expect(it.circuit.begin()).toBe(false);
+});
+
+test("is open since the pause that goes on, and closed since the end of the last one", () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: 0 });
+  onTestFinished(() => void vi.useRealTimers());
+  const { circuit, clock } = start();
+  const advance = (milliseconds: number) => {
+    clock.advance(milliseconds);
+    vi.setSystemTime(Date.now() + milliseconds);
+  };
+  circuit.leaveAlone(1000, "PROVIDER_RATE_LIMITED", false);
+  advance(5000);
+  expect(circuit.view()).toMatchObject({ state: "closed", since: new Date(1000) });
+  circuit.leaveAlone(1000, "PROVIDER_RATE_LIMITED", false);
+  advance(5000);
+  // A call from before fails when the second pause is over as well.
+  circuit.leaveAlone(1000, "PROVIDER_RATE_LIMITED", false);
+  expect(circuit.view()).toMatchObject({ state: "open", since: new Date(10_000) });
 });
 
 test("opens for twice as long each time a probe fails, at most a minute", () => {
