@@ -57,8 +57,11 @@ export function createRunLog(redis: Redis, vault: Vault = plainVault): RunLog {
     const json = JSON.stringify(batch);
     const entry = ["e", vault.text(json, "run/log", `${runId}/${lastSequence}`)];
     const trim = ["MAXLEN", "~", String(longestLog)];
-    await redis.command(key, ["XADD", key, ...trim, `0-${lastSequence}`, ...entry]);
-    if (first) await redis.command(key, ["EXPIRE", key, String(expireSeconds)]);
+    const written = redis.command(key, ["XADD", key, ...trim, `0-${lastSequence}`, ...entry]);
+    if (!first) return void (await written);
+    // At once, so that no process can end between the two: the pieces would never expire.
+    const expiring = redis.command(key, ["EXPIRE", key, String(expireSeconds)]);
+    await Promise.all([written, expiring]);
   }
 
   return {

@@ -109,10 +109,8 @@ export function createRedis(options: RedisOptions): Redis {
       throw redisUnavailable();
     }
     traffic.underWay += 1;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(reject, timeoutMs, new Error(`no answer within ${timeoutMs} ms`));
     try {
-      const reply = await Promise.race([connection.send(key, args), late]);
+      const reply = await withTimeout(connection.send(key, args), timeoutMs);
       state.lastWarning = "";
       return reply;
     } catch (error) {
@@ -121,7 +119,6 @@ export function createRedis(options: RedisOptions): Redis {
       throw redisUnavailable(error);
     } finally {
       traffic.underWay -= 1;
-      clearTimeout(timer);
     }
   }
 
@@ -160,6 +157,15 @@ export function createRedis(options: RedisOptions): Redis {
       clearTimeout(late);
     },
   };
+}
+
+function withTimeout(answer: Promise<unknown>, timeoutMs: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    // Made only when it is late: an error with its stack costs more than a command.
+    const giveUp = () => reject(new Error(`no answer within ${timeoutMs} ms`));
+    const timer = setTimeout(giveUp, timeoutMs);
+    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /**
