@@ -13,6 +13,8 @@ export interface AdmissionRequest {
   model: string | undefined;
   /** Estimated. */
   questionTokens: number;
+  /** Aborts when the caller listens no more. */
+  signal: AbortSignal;
 }
 
 /** What an admitted turn owes to the limits; exactly one of the three is called, once. */
@@ -60,7 +62,7 @@ export function createAdmission(
     };
   }
 
-  return async function admit({ request, caller, runId, model, questionTokens }) {
+  return async function admit({ request, caller, runId, model, questionTokens, signal }) {
     const { idempotencyKey } = request;
     const { maxOutputTokens = reservedAnswerTokens } = request.parameters;
     const demand: TurnDemand = {
@@ -75,7 +77,7 @@ export function createAdmission(
       return admissionOf(taken.reservation, taken.headers);
     }
     // A key that is known, or that Redis may have forgotten, or that a process alone cannot know.
-    const earlier = await findEarlier(request, caller).catch((error: unknown) => {
+    const earlier = await findEarlier(request, caller, signal).catch((error: unknown) => {
       if (taken.outcome === "admitted") limits.undo(taken.reservation);
       throw error;
     });

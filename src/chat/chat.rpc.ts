@@ -43,9 +43,10 @@ export function createChatService(parts: ChatServiceParts): ServiceImpl<typeof C
   async function begin(request: SendMessageRequest, context: HandlerContext): Promise<LiveRun> {
     const key = context.requestHeader.get("idempotency-key");
     const caller = requireCaller(context.values);
-    const run = await turn(toTurnRequest(request, key), caller, (headers) => {
+    const addHeaders = (headers: Readonly<Record<string, string>>) => {
       for (const name in headers) context.responseHeader.set(name, headers[name] ?? "");
-    });
+    };
+    const run = await turn(toTurnRequest(request, key), caller, addHeaders, context.signal);
     addCallFacts(context.values, { runId: run.runId });
     return run;
   }

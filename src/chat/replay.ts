@@ -22,7 +22,7 @@ export interface Replays {
    * A run that another process makes, piece by piece where there is a log. Until `signal` aborts:
    * each look asks the database, and clients on a bad line come and go often.
    */
-  watch(stored: StoredRun, userId: string, afterSequence: number, signal?: AbortSignal): LiveRun;
+  watch(stored: StoredRun, userId: string, afterSequence: number, signal: AbortSignal): LiveRun;
 }
 
 export function createReplays(repository: RunRepository, log: RunLog | undefined): Replays {
@@ -57,7 +57,7 @@ export function createReplays(repository: RunRepository, log: RunLog | undefined
         let reached = Math.max(afterSequence, 1);
         for (let failures = 0; failures < patience;) {
           await delay(pollMs, undefined, { ref: false });
-          if (signal?.aborted) return;
+          if (signal.aborted) return;
           try {
             // In this order: what was logged before the end is there when the end is seen.
             const now = await repository.find(stored.runId, userId);

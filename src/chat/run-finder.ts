@@ -10,9 +10,14 @@ import type { TurnRequest } from "./turn-request.ts";
 export interface RunFinder {
   /**
    * The run that this request began before, for a retry with the same idempotency
-   * key. Throws IDEMPOTENCY_KEY_REUSED when the key came with another request.
+   * key, for a caller who listens until `signal` aborts. Throws IDEMPOTENCY_KEY_REUSED when the
+   * key came with another request.
    */
-  findEarlier(request: TurnRequest, caller: Caller): Promise<LiveRun | undefined>;
+  findEarlier(
+    request: TurnRequest,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<LiveRun | undefined>;
   /**
    * A run of the caller, wherever it is made and however long ago, for a follower that has had
    * events and listens until `signal` aborts.
@@ -35,7 +40,7 @@ export function createRunFinder(
     stored: StoredRun,
     { userId }: Caller,
     afterSequence: number,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<LiveRun> {
     const live = runs.find(stored.runId, userId);
     if (live) return live;
@@ -44,7 +49,7 @@ export function createRunFinder(
   }
 
   return {
-    async findEarlier({ idempotencyKey, requestHash }, caller) {
+    async findEarlier({ idempotencyKey, requestHash }, caller, signal) {
       if (idempotencyKey === undefined) return undefined;
       const stored = await repository.findByIdempotencyKey(caller.userId, idempotencyKey);
       if (!stored) return undefined;
@@ -59,7 +64,7 @@ export function createRunFinder(
           },
         );
       }
-      return attach(stored, caller, 0);
+      return attach(stored, caller, 0, signal);
     },
     async find(runId, caller, afterSequence, signal) {
       const live = runs.find(runId, caller.userId);

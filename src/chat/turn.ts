@@ -35,12 +35,13 @@ export interface TurnParts {
 /**
  * Answers one message: returns once it is stored and its run has begun. `addHeaders` is told
  * what callers may know before the answer: how they stand with their limits, and whether the
- * answer is in the cache.
+ * answer is in the cache. `signal` aborts when the caller listens no more.
  */
 export type Turn = (
   request: TurnRequest,
   caller: Caller,
   addHeaders: (headers: Readonly<Record<string, string>>) => void,
+  signal: AbortSignal,
 ) => Promise<LiveRun>;
 
 /**
@@ -50,7 +51,7 @@ export type Turn = (
 export function createTurn(parts: TurnParts): Turn {
   const { admit, finder, models, repository, settler, budgets, runs, lookUp, generate } = parts;
 
-  return async function turn(request, caller, addHeaders) {
+  return async function turn(request, caller, addHeaders, signal) {
     const ids = {
       runId: randomUUIDv7(),
       userMessageId: randomUUIDv7(),
@@ -64,11 +65,12 @@ export function createTurn(parts: TurnParts): Turn {
       runId: ids.runId,
       model: named(request.model)?.model,
       questionTokens: question.tokens,
+      signal,
     });
     if ("earlier" in admission) return admission.earlier;
     addHeaders(admission.headers);
     try {
-      const run = await begin(request, caller, ids, question, addHeaders);
+      const run = await begin(request, caller, ids, question, addHeaders, signal);
       if (run.runId === ids.runId) admission.settleWith(run);
       else admission.undo();
       return run;
@@ -89,6 +91,7 @@ export function createTurn(parts: TurnParts): Turn {
     ids: TurnIds,
     question: Question,
     addHeaders: Parameters<Turn>[2],
+    signal: AbortSignal,
   ): Promise<LiveRun> {
     runs.admit();
     const choice = models.resolve(request.model);
@@ -115,7 +118,7 @@ export function createTurn(parts: TurnParts): Turn {
     let opened = await repository.open(opening);
     if ("refused" in opened) {
       // Two retries at once, and the other was first.
-      const winner = await finder.findEarlier(request, caller);
+      const winner = await finder.findEarlier(request, caller, signal);
       if (winner) return winner;
       // The key had been used long ago, and looking for it has set it free.
       if (opened.refused === "idempotency_key_taken") opened = await repository.open(opening);

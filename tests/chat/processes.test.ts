@@ -156,7 +156,12 @@ it("tells a retry that its run was withdrawn when it is taken back", async () =>
   const asked = opening(userId, { model: "demo" });
   await turnRepository.open(asked);
   const stored = await repository.find(asked.runId, userId);
-  const run = createReplays(repository, log).watch(stored!, userId, 0);
+  const run = createReplays(repository, log).watch(
+    stored!,
+    userId,
+    0,
+    new AbortController().signal,
+  );
   await turnRepository.discard(asked.runId);
   const last = await run.ended;
   expect(last).toMatchObject({
