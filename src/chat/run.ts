@@ -66,6 +66,7 @@ export function createLiveRun(
   let over = false;
   let isStored = true;
   let followed = false;
+  let isLogEnded = false;
   // Shared by all followers that have read everything; made anew after each wake-up.
   let news: PromiseWithResolvers<void> | undefined;
   function wakeFollowers(): void {
@@ -91,11 +92,16 @@ export function createLiveRun(
       }
       wakeFollowers();
     },
-    endLog: () => log?.end(followed),
+    endLog() {
+      isLogEnded = true;
+      return log?.end(followed);
+    },
     keepLog: () => void log?.end(true),
     isNeeded: () => !isStored || (followed && !log?.isWhole()),
     ended: ended.promise,
     async *follow(afterSequence, signal) {
+      // Whoever hears the first pieces here may want the rest of them elsewhere.
+      if (isLogEnded && !followed) void log?.end(true);
       followed = true;
       signal.addEventListener("abort", wakeFollowers);
       try {

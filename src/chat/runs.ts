@@ -46,8 +46,6 @@ export function createRuns(log?: RunLog): Runs {
     generating.delete(run.runId);
     if (entry !== undefined) entry.run = entry.generated = undefined;
     if (!run.isNeeded()) return;
-    // Its first follower may have come when the log had been ended without its pieces.
-    run.keepLog();
     ended.set(run.runId, { run });
     if (ended.size <= keptEndedRuns) return;
     for (const [oldest, kept] of ended) {
