@@ -51,5 +51,8 @@ export function fromFastify(error: unknown): unknown {
   const { statusCode, message = "" } = error as { statusCode?: number; message?: string };
   if (statusCode === undefined || statusCode < 400) return error;
   const code = codes.get(statusCode) ?? (statusCode < 500 ? Code.InvalidArgument : undefined);
-  return code === undefined ? error : new HttpError(statusCode, code, message);
+  if (code === undefined) return error;
+  // Fastify's own words for an empty content type do not say what would be right.
+  const text = statusCode === 415 ? "content-type: must be application/json in UTF-8" : message;
+  return new HttpError(statusCode, code, text);
 }

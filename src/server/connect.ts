@@ -102,13 +102,12 @@ async function serve(
   const universal = universalRequestFromNodeRequest(raw, reply.raw, undefined, contextValues);
   const body = universal.body as AsyncIterable<Uint8Array>;
   const read = contentType.includes("+json") ? readJson : readProtobuf;
-  universal.body = checkedEnvelopes(body, options.maxMessageBytes, (message) => {
-    try {
-      read(handler.method.input, message);
-    } catch (reason) {
-      throw toConnectError(reason, call.requestId);
-    }
-  });
+  universal.body = checkedEnvelopes(
+    body,
+    options.maxMessageBytes,
+    (message) => void read(handler.method.input, message),
+    (reason) => toConnectError(reason, call.requestId),
+  );
   const response = await handler(universal);
   if (!response.body) {
     if (response.status >= 400) throw whyRefused(response.status, handler, request);

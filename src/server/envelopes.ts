@@ -3,35 +3,42 @@
  * Connect-ES, which names no field, calls bad protobuf INTERNAL, puts U+FFFD in
  * place of what is not UTF-8, and refuses without telling an interceptor.
  */
-import { ConnectError, type Code } from "@connectrpc/connect";
+import { ConnectError, Code } from "@connectrpc/connect";
+import { DomainError } from "../errors.ts";
 
 const headLength = 5;
 const compressedFlag = 1;
 const trailerFlag = 0x80;
 
 /**
- * Passes requests on once `check` has seen them; it throws what the caller is told.
- * Compressed envelopes, and larger ones than `maxBytes`, pass unchecked: what is
- * too large is refused by Connect-ES.
+ * Passes requests on once `check` has seen them; compressed ones pass unchecked. What it
+ * throws, and what is no envelope or is larger than `maxBytes`, is told as `toError` says it.
  */
 export async function* checkedEnvelopes(
   chunks: AsyncIterable<Uint8Array>,
   maxBytes: number,
   check: (message: Buffer) => void,
+  toError: (reason: unknown) => Error,
 ): AsyncIterable<Uint8Array> {
   let pending: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
     pending = pending.byteLength === 0 ? Buffer.from(chunk) : Buffer.concat([pending, chunk]);
     for (;;) {
-      const end = endOfEnvelope(pending);
-      if (end > maxBytes) {
-        yield pending;
-        yield* chunks;
-        return;
-      }
+      if (pending.byteLength < headLength) break;
+      const flags = pending[0] ?? 0;
+      const length = pending.readUInt32BE(1);
+      if (flags > compressedFlag) throw toError(notAnEnvelope());
+      if (length > maxBytes) throw toError(tooLarge(maxBytes));
+      const end = headLength + length;
       if (pending.byteLength < end) break;
       const envelope = pending.subarray(0, end);
-      if (((envelope[0] ?? 0) & compressedFlag) === 0) check(envelope.subarray(headLength));
+      if (flags !== compressedFlag) {
+        try {
+          check(envelope.subarray(headLength));
+        } catch (reason) {
+          throw toError(reason);
+        }
+      }
       yield envelope;
       pending = pending.subarray(end);
     }
@@ -39,8 +46,17 @@ export async function* checkedEnvelopes(
   if (pending.byteLength > 0) yield pending;
 }
 
-function endOfEnvelope(bytes: Buffer): number {
-  return bytes.byteLength < headLength ? headLength : headLength + bytes.readUInt32BE(1);
+/** A client that sends its message bare: its first letters would be read as a huge length. */
+function notAnEnvelope(): DomainError {
+  const text =
+    "the body is not in envelopes: before each message there must be a byte of flags, 0 or 1 " +
+    "for compressed, and four bytes of its length";
+  return new DomainError("INVALID_ARGUMENT", "MALFORMED_REQUEST", text);
+}
+
+function tooLarge(maxBytes: number): ConnectError {
+  const text = `the request is larger than ${maxBytes} bytes; send less`;
+  return new ConnectError(text, Code.ResourceExhausted);
 }
 
 /** Passes a response on and tells of the error in gRPC-Web's trailers. */

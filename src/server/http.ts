@@ -123,9 +123,14 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
 function ownWords(reason: unknown, maxMessageBytes: number): unknown {
   const { code, statusCode = 500, message } = reason as FastifyError;
   if (typeof code !== "string" || !code.startsWith("FST_") || statusCode >= 500) return reason;
-  return statusCode === 413
-    ? refusal(statusCode, `the request is larger than ${maxMessageBytes} bytes; send less`)
-    : refusal(statusCode, message);
+  switch (statusCode) {
+    case 413:
+      return refusal(statusCode, `the request is larger than ${maxMessageBytes} bytes; send less`);
+    case 415:
+      return refusal(statusCode, "content-type: must say what the body is: application/json");
+    default:
+      return refusal(statusCode, message);
+  }
 }
 
 /** The path without its query, which may hold what nobody should read in a log. */
