@@ -12,6 +12,7 @@ import {
 } from "../../gen/tribe/v1/chat_pb.js";
 import { fromProtoContent } from "../conversations/content.rpc.ts";
 import { invalidField } from "../errors.ts";
+import { isBlank, type ContentPart } from "../providers/content.ts";
 import type {
   ModelResponseFormat,
   ModelTool,
@@ -39,6 +40,10 @@ const toolChoiceModes = {
 export function toTurnRequest(request: SendMessageRequest, headerKey: string | null): TurnRequest {
   const idempotencyKey = keyOf(request, headerKey);
   const content = fromProtoContent(request.content);
+  if (content.every(saysNothing)) {
+    const field = content.length === 1 ? "content[0].text" : "content";
+    throw invalidField(field, "says nothing; send text that is more than white space");
+  }
   const turn: TurnRequest = {
     conversationId: request.conversationId || undefined,
     parentMessageId: request.parentMessageId || undefined,
@@ -54,6 +59,10 @@ export function toTurnRequest(request: SendMessageRequest, headerKey: string | n
     throw invalidField("conversationId", "must name the conversation of parentMessageId");
   }
   return turn;
+}
+
+function saysNothing(part: ContentPart): boolean {
+  return part.type === "text" && isBlank(part.text);
 }
 
 function parametersOf(request: SendMessageRequest): TurnRequest["parameters"] {

@@ -41,3 +41,8 @@ export interface ReasoningPart {
   /** Encrypted thoughts. */
   redacted?: string;
 }
+
+/** Whether a text says nothing: no provider answers white space alone, and some refuse it anywhere. */
+export function isBlank(text: string): boolean {
+  return !/\S/.test(text);
+}

@@ -235,6 +235,8 @@ describe("bad input", () => {
   it.each([
     ["no content", {}, "content"],
     ["an empty part", { content: [{}] }, "content[0]"],
+    ["empty text", { content: [text("")] }, "content[0].text"],
+    ["nothing but white space", { content: [text(" \n"), text("\t")] }, "content:"],
     ["10 MB", { content: [text("x".repeat(10_000_000))] }, "content[0].text"],
     ["an unknown model", { content: [text("Hi")], model: "gpt-0" }, "model"],
     [

@@ -25,11 +25,11 @@ describe("what is sent", () => {
     expect(JSON.stringify(headers)).toContain("sk-ant-test");
   });
 
-  test("a conversation: roles alternate, results come first, empty texts are left out", async () => {
+  test("a conversation: roles alternate, results come first, blank texts are left out", async () => {
     const { body } = await ask({
       messages: [
         { role: "user", content: [text("One")] },
-        { role: "user", content: [text(""), text("Two")] },
+        { role: "user", content: [text(""), text(" \n"), text("Two")] },
         {
           role: "assistant",
           content: [

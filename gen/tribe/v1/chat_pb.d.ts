@@ -34,7 +34,8 @@ export declare type SendMessageRequest = Message<"tribe.v1.SendMessageRequest"> 
   parentMessageId: string;
 
   /**
-   * What the user says: 1 to 256 text, image or tool_result parts.
+   * What the user says: 1 to 256 text, image or tool_result parts, not all of
+   * them blank text.
    *
    * @generated from field: repeated tribe.v1.ContentPart content = 3;
    */

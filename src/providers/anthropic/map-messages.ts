@@ -1,5 +1,11 @@
 import type { ContentBlockParam, MessageParam } from "@anthropic-ai/sdk/resources/messages";
-import type { ContentPart, ImagePart, ReasoningPart, ToolCallPart } from "../content.ts";
+import {
+  isBlank,
+  type ContentPart,
+  type ImagePart,
+  type ReasoningPart,
+  type ToolCallPart,
+} from "../content.ts";
 import type { ModelMessage } from "../provider.ts";
 
 interface MappedMessage {
@@ -12,7 +18,7 @@ const CACHE_CONTROL = { type: "ephemeral" as const };
 
 /**
  * The conversation as the Messages API wants it: roles alternate, so messages of
- * the same role become one; blocks are never empty; tool results come first.
+ * the same role become one; blocks are never blank; tool results come first.
  *
  * The last message before the new one ends the prefix that the next turn will
  * share, so that it is marked for the cache.
@@ -46,7 +52,7 @@ function userBlocks(content: readonly ContentPart[]): ContentBlockParam[] {
       });
     } else if (part.type === "image") {
       others.push({ type: "image", source: imageSource(part) });
-    } else if (part.type === "text" && part.text !== "") {
+    } else if (part.type === "text" && !isBlank(part.text)) {
       others.push({ type: "text", text: part.text });
     }
   }
@@ -59,7 +65,7 @@ function assistantBlocks(
 ): ContentBlockParam[] {
   const blocks: ContentBlockParam[] = [];
   for (const part of content) {
-    if (part.type === "text" && part.text !== "") {
+    if (part.type === "text" && !isBlank(part.text)) {
       blocks.push({ type: "text", text: part.text });
     } else if (part.type === "tool_call") {
       blocks.push({
