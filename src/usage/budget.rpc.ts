@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Budget, UsageService } from "../../gen/tribe/v1/usage_pb.js";
-import { leaveUnrecorded, trailOf } from "../audit/trail.ts";
+import { type AuditTrail, leaveUnrecorded, trailOf } from "../audit/trail.ts";
 import { notFound } from "../errors.ts";
 import { type Caller, requireCaller } from "../identity/caller.ts";
 import { requireAll, targetUserId } from "../identity/grants.ts";
@@ -30,9 +30,15 @@ export function createBudgetService(parts: BudgetServiceParts) {
   const { repository, known } = parts;
 
   /** Only what the caller may know of: to others it is as if it did not exist. */
-  async function subjectOf(caller: Caller, named: Named, grant: string): Promise<BudgetSubject> {
-    const { userId, apiKeyId } = named;
+  async function subjectOf(
+    caller: Caller,
+    { userId, apiKeyId }: Named,
+    grant: string,
+    trail: AuditTrail,
+  ): Promise<BudgetSubject> {
+    // Before anything is refused: it is to be seen whose budget somebody reached for.
     if (apiKeyId !== "") {
+      trail.resource = `budget/key:${apiKeyId}`;
       const owner = await parts.ownerOf(apiKeyId);
       const isTheirs = owner === caller.userId || caller.permissions.has(grant);
       if (owner === undefined || !isTheirs || (userId !== "" && userId !== owner)) {
@@ -40,6 +46,7 @@ export function createBudgetService(parts: BudgetServiceParts) {
       }
       return { kind: "key", userId: owner, apiKeyId };
     }
+    trail.resource = userId === "" ? "budget/everyone" : `budget/user:${userId}`;
     if (userId === "") {
       requireAll(caller, [grant], "see or set the budget of everyone");
       return { kind: "everyone" };
@@ -58,8 +65,7 @@ export function createBudgetService(parts: BudgetServiceParts) {
     async getBudget(request, { values }) {
       const caller = requireCaller(values);
       const trail = trailOf(values);
-      const subject = await subjectOf(caller, request, "usage:read_all");
-      trail.resource = `budget/${subjectName(subject)}`;
+      const subject = await subjectOf(caller, request, "usage:read_all", trail);
       if (subject.kind !== "everyone" && subject.userId === caller.userId) leaveUnrecorded(trail);
       const state = await repository.state(subject, Date.now());
       const { reservedMicros } = state;
@@ -74,11 +80,10 @@ export function createBudgetService(parts: BudgetServiceParts) {
 
     async setBudget(request, { values }) {
       const trail = trailOf(values);
-      const subject = await subjectOf(requireCaller(values), request, "budgets:write");
+      const subject = await subjectOf(requireCaller(values), request, "budgets:write", trail);
       const name = subjectName(subject);
       const { dailyMicros, monthlyMicros } = request.budget ?? {};
       const limits = { dailyMicros, monthlyMicros };
-      trail.resource = `budget/${name}`;
       if (subject.kind !== "everyone") trail.subjectId = subject.userId;
       for (const [limit, micros] of Object.entries(limits)) {
         trail.facts[limit] = micros === undefined ? "none" : String(micros);

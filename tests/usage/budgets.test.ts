@@ -317,6 +317,13 @@ test("who looks at others' budgets is seen, who looks at their own is not", asyn
   expect(looks).toMatchObject([{ userId: expect.not.stringContaining(spender.userId) }]);
   const own = await administrator.admin.listAuditEvents({ ...list, userId: spender.userId });
   expect(own.auditEvents).toEqual([]);
+
+  const other = await createSpender();
+  await failureOf(spender.usage.getBudget({ apiKeyId: other.apiKeyId }));
+  const refused = await administrator.admin.listAuditEvents({ ...list, userId: spender.userId });
+  expect(refused.auditEvents).toMatchObject([
+    { resource: `budget/key:${other.apiKeyId}`, outcome: "NOT_FOUND" },
+  ]);
 });
 
 test("others' budgets are nobody's business", async () => {
