@@ -126,7 +126,9 @@ function settleStatement(name: string, release: string): Statement {
       update runs set
         state = $3, end_time = clock_timestamp(), model = $4, provider = $5,
         error_reason = $6, error_message = $7
-      where id = $1 and state = 'running' and exists (select from conversation)
+      -- By key, always: where hardly any run is under way, PostgreSQL takes the index of running runs
+      -- for the shorter way, and reads in it whatever runs now and has run since the last vacuum.
+      where id = $1 and state || '' = 'running' and exists (select from conversation)
       returning conversation_id, user_message_id, assistant_message_id, sequence, end_time
     ), answer as (
       insert into messages

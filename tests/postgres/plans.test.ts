@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { abandoned, byIdempotencyKey } from "../../src/chat/run.repository.ts";
-import { openExisting, settle } from "../../src/chat/turn.statements.ts";
+import { openExisting, settle, settleReserved } from "../../src/chat/turn.statements.ts";
 import { recentConversations } from "../../src/conversations/conversation.repository.ts";
 import { branchPage, treePage } from "../../src/conversations/message.statements.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -72,6 +72,18 @@ describe("on 100,000 rows", () => {
     const plan = await genericPlan(database, abandoned);
     expect(nodesOf(plan).map((node) => node["Index Name"])).toContain("runs_running_index");
   });
+});
+
+test("a run ends by its key, also where hardly any run is under way", async () => {
+  await database.sql("update runs set state = 'completed' where state = 'running'");
+  await database.sql("analyze runs");
+  for (const statement of [settle, settleReserved]) {
+    const plan = await genericPlan(database, statement);
+    const indexes = nodesOf(plan).filter((node) => node["Relation Name"] === "runs");
+    expect(indexes.map((node) => node["Index Name"] ?? "runs_pkey")).toEqual(
+      indexes.map(() => "runs_pkey"),
+    );
+  }
 });
 
 describe(`in a conversation of ${length} messages`, () => {
