@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "./redis/redis.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { createOutageLog } from "./telemetry/outage-log.ts";
 
 /** Whoever keeps something in memory that other processes may change. */
 export interface ChangeListener {
@@ -50,6 +51,11 @@ export function createChanges({ redis, logger }: ChangesParts): Changes {
   let isHearing = false;
   let isPolling = false;
   const unsent = new Set<string>();
+  const outage = createOutageLog(logger, {
+    level: "warn",
+    begins: "the database cannot be asked for changes",
+    ends: "the database can be asked for changes again",
+  });
 
   function tell(subject: string) {
     for (const listener of listeners) listener.changed(subject);
@@ -84,8 +90,9 @@ export function createChanges({ redis, logger }: ChangesParts): Changes {
         for (const subject of await listener.poll(sinceMs)) listener.changed(subject);
       }
       lastPoll = now;
+      outage.worked();
     } catch (error) {
-      logger.warn({ err: error }, "the database cannot be asked for changes");
+      outage.failed(error);
     } finally {
       isPolling = false;
     }

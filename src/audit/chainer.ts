@@ -1,6 +1,7 @@
 import type { DerivedKey } from "../key-ring.ts";
 import type { Postgres } from "../postgres/postgres.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createOutageLog } from "../telemetry/outage-log.ts";
 import { extendChain } from "./chain.repository.ts";
 
 /** What the chainer is made of. */
@@ -39,18 +40,21 @@ export function createChainer({ postgres, keys, logger }: ChainerParts): Chainer
   let working: Promise<void> | undefined;
   let isClosed = false;
 
-  function warn(error: unknown) {
-    logger.error({ err: error }, "the audit chain waits");
-  }
+  const outage = createOutageLog(logger, {
+    level: "error",
+    begins: "the audit chain waits",
+    ends: "the audit chain goes on",
+  });
   async function extend(wait: boolean): Promise<void> {
     for (;;) {
       const count = await extendChain(postgres, keys, wait);
+      outage.worked();
       if (count === "busy" || count === 0) return;
     }
   }
   function work(): Promise<void> {
     working ??= extend(false)
-      .catch(warn)
+      .catch(outage.failed)
       .finally(() => (working = undefined));
     return working;
   }
@@ -64,7 +68,7 @@ export function createChainer({ postgres, keys, logger }: ChainerParts): Chainer
       }, nudgeDelayMs);
       timer.unref();
     },
-    catchUp: () => extend(true).catch(warn),
+    catchUp: () => extend(true).catch(outage.failed),
     start() {
       interval ??= setInterval(work, intervalMs).unref();
     },
