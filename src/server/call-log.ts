@@ -1,4 +1,5 @@
 /** Writes the log line of a call. */
+import { DomainError } from "../errors.ts";
 import type { CallEntry } from "../rpc/calls.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -28,8 +29,11 @@ const probes = new Set([
 export function createCallLog(logger: Logger): (entry: CallEntry) => void {
   return ({ cause, ...entry }) => {
     const level = levels[entry.code];
-    if (level) logger[level](cause === undefined ? entry : { ...entry, err: cause }, "call");
-    else if (entry.code === "OK" && probes.has(entry.rpc)) logger.debug(entry, "call");
+    if (level) {
+      // That something we depend on is away needs no stack of ours, but what it said.
+      const err = level === "warn" && cause instanceof DomainError ? cause.cause : cause;
+      logger[level](err === undefined ? entry : { ...entry, err }, "call");
+    } else if (entry.code === "OK" && probes.has(entry.rpc)) logger.debug(entry, "call");
     else logger.info(entry, "call");
   };
 }

@@ -217,8 +217,13 @@ test("grpc.health.v1 follows PostgreSQL for every service, in Check and in Watch
   await eventually(async () =>
     expect(new Set(await statusesOfAll())).toEqual(new Set([notServing])),
   );
-  expect((await fetch(`${app.baseUrl}/health/ready`)).status).toBe(503);
+  const probe = { headers: { "x-request-id": "probe-of-the-night" } };
+  expect((await fetch(`${app.baseUrl}/health/ready`, probe)).status).toBe(503);
   expect((await fetch(`${app.baseUrl}/health/live`)).status).toBe(200);
+  // What is known to be away needs no stack in every line.
+  const line = app.log.find(({ requestId }) => requestId === "probe-of-the-night");
+  expect(line).toMatchObject({ level: "warn", message: "postgres does not answer" });
+  expect(line).not.toHaveProperty("err");
   const { degraded, status } = await detailed();
   expect(status).toBe(HealthStatus.DOWN);
   const [worst] = degraded;
