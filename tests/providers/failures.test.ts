@@ -84,6 +84,29 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
   });
 
   test.each<[string, object]>([
+    ["Google", [{ error: { code: 400, message: "No such thing" } }]],
+    ["Cloudflare", { success: false, errors: [{ code: 7, message: "No such thing" }] }],
+    ["FastAPI", { detail: "No such thing" }],
+    ["Ollama", { error: "No such thing" }],
+  ])("tells a rejection as %s says it", async (_, body) => {
+    const { error } = await failure({ status: 400, error: body });
+    expect(error.message).toBe(`${name} rejected the request: No such thing`);
+  });
+
+  test("tells what FastAPI finds wrong, and where, but not what was sent there", async () => {
+    const detail = [
+      { type: "less_than", loc: ["body", "top_p"], msg: "Input is too large", input: "Hello" },
+      { type: "missing", loc: ["body", "user"], msg: "Field required", input: "Hello" },
+    ];
+    const { error } = await failure({ status: 422, error: { detail } });
+    expect(error.message).toBe(
+      `${name} rejected the request: body.top_p: Input is too large; body.user: Field required`,
+    );
+    const unknown = await failure({ status: 400, error: { input: "Hello" } });
+    expect(unknown.error.message).toBe(`${name} rejected the request: status 400`);
+  });
+
+  test.each<[string, object]>([
     [
       "OpenAI",
       {
@@ -153,10 +176,7 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
 
   test("keeps our key and the caller's words out of the log, whatever the server repeats", async () => {
     const headers = { "x-echo": `Bearer ${KEY}` };
-    const error = {
-      error: { message: `no ${KEY} here` },
-      input: `${"x".repeat(2000)}the caller's words`,
-    };
+    const error = { error: { message: `no ${KEY} here` }, input: "the caller's words" };
     const refused = logged((await failure({ status: 400, headers, error })).error);
     expect(refused).toContain("no [redacted] here");
     expect(refused).not.toContain(KEY);

@@ -1,4 +1,6 @@
-/** How much of a body the message has: what the provider says for people stands in front. */
+import { readComplaint } from "./complaint.ts";
+
+/** The longest message. */
 const MESSAGE_CHARACTERS = 1000;
 
 /** An answer with a bad status. */
@@ -11,8 +13,8 @@ export class StatusError extends Error {
   declare readonly body: string;
 
   constructor(status: number, retryAfterSeconds: number | undefined, body: string) {
-    const text = body.trim() === "" ? "status code (no body)" : body.slice(0, MESSAGE_CHARACTERS);
-    super(`${status} ${text}`);
+    const words = readComplaint(body)?.message ?? body.trim();
+    super(`status ${status}${words && `: ${words.slice(0, MESSAGE_CHARACTERS)}`}`);
     this.status = status;
     this.retryAfterSeconds = retryAfterSeconds;
     Object.defineProperty(this, "body", { value: body, writable: true });
