@@ -257,7 +257,8 @@ async function assemble(
       health.drain();
       server.drain();
       await pause(config.shutdownPauseMs, undefined, { signal: hurry }).catch(() => undefined);
-      await Promise.all([server.close(hurry), chat.close(config.shutdownTimeoutMs, hurry)]);
+      const lastCall = server.close(hurry);
+      await Promise.all([lastCall, chat.close(config.shutdownTimeoutMs, hurry, lastCall)]);
       eventLoopGauge.stop();
       await measuring.close();
       await conversations.close();

@@ -42,9 +42,9 @@ export interface Chat {
   answersWaiting(): number;
   /**
    * Lets the runs end, at most `limitMs` and until `hurry` aborts, then stops them; what had
-   * arrived is stored.
+   * arrived is stored. Calls may begin runs until `lastCall` resolves.
    */
-  close(limitMs: number, hurry?: AbortSignal): Promise<void>;
+  close(limitMs: number, hurry?: AbortSignal, lastCall?: Promise<unknown>): Promise<void>;
 }
 
 /** What chat is made of. */
@@ -132,9 +132,9 @@ export function createChat(parts: ChatParts): Chat {
     personalData: createRunData(postgres, cancellation, log),
     runsInFlight: runs.inFlight,
     answersWaiting: settler.waiting,
-    async close(limitMs, hurry) {
+    async close(limitMs, hurry, lastCall) {
       sweeper.stop();
-      await runs.drain(limitMs, hurry);
+      await runs.drain(limitMs, hurry, lastCall);
     },
   };
 }

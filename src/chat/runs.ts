@@ -7,7 +7,10 @@ const keptEndedRuns = 256;
 
 /** The runs that this process makes, and the last ones that it made. */
 export interface Runs {
-  /** Throws UNAVAILABLE once the process drains: who asks is told before anything is stored. */
+  /**
+   * Throws UNAVAILABLE once the drain stops what runs: who asks is told before anything is stored.
+   * Until then also calls are taken that had come in just before the doors were closed.
+   */
   admit(): void;
   /** Makes a run and lets `generate` fill it, which must not reject. Nobody waits for it here. */
   start(runId: string, userId: string, generate: (run: LiveRun) => Promise<void>): LiveRun;
@@ -19,9 +22,9 @@ export interface Runs {
   inFlight(): number;
   /**
    * Waits for the runs to end, at most `limitMs` and until `hurry` aborts; then stops the rest as
-   * interrupted.
+   * interrupted. Until `lastCall` resolves, calls that are under way may begin more.
    */
-  drain(limitMs: number, hurry?: AbortSignal): Promise<void>;
+  drain(limitMs: number, hurry?: AbortSignal, lastCall?: Promise<unknown>): Promise<void>;
 }
 
 /**
@@ -55,16 +58,22 @@ export function createRuns(log?: RunLog): Runs {
     }
   }
 
-  let draining = false;
   let interrupting = false;
   function interruptAll(): void {
     interrupting = true;
     for (const { run } of generating.values()) run?.stop("interrupted");
   }
 
+  async function untilNoneIsLeft(): Promise<void> {
+    while (generating.size > 0) {
+      await Promise.all([...generating.values()].map(({ generated }) => generated));
+    }
+  }
+
   return {
     admit() {
-      if (draining) throw unavailable("SHUTTING_DOWN", "the server is shutting down; try again");
+      if (interrupting)
+        throw unavailable("SHUTTING_DOWN", "the server is shutting down; try again");
     },
     start(runId, userId, generate) {
       const run = createLiveRun(runId, userId, { log: log?.writer(runId) });
@@ -89,14 +98,13 @@ export function createRuns(log?: RunLog): Runs {
       return runIds;
     },
     inFlight: () => generating.size,
-    async drain(limitMs, hurry) {
-      draining = true;
+    async drain(limitMs, hurry, lastCall) {
       const timer = setTimeout(interruptAll, limitMs);
       if (hurry?.aborted) interruptAll();
       else hurry?.addEventListener("abort", interruptAll);
-      while (generating.size > 0) {
-        await Promise.all([...generating.values()].map(({ generated }) => generated));
-      }
+      await untilNoneIsLeft();
+      await lastCall;
+      await untilNoneIsLeft();
       clearTimeout(timer);
       hurry?.removeEventListener("abort", interruptAll);
     },

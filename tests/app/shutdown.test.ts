@@ -1,6 +1,7 @@
 /** How a process ends: not ready first, then calls and streams, then it. */
 import { once } from "node:events";
-import { Agent, get, type IncomingMessage } from "node:http";
+import { Agent, get, type IncomingMessage, request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import type { ClientReadableStream } from "@grpc/grpc-js";
 import { text } from "node:stream/consumers";
@@ -131,6 +132,39 @@ test("a stream that can end does; one that cannot is told so, and told again els
   expect(again).toContain("event: failed");
   expect(again).toContain("RUN_INTERRUPTED");
 }, 90_000);
+
+test("a turn that had come in before the doors closed is answered, however late its question ends", async () => {
+  const program = await start();
+  const exited = once(program.child, "exit");
+  const { hostname, port } = new URL(program.baseUrl);
+  const body = JSON.stringify({ content: [{ text: "late" }], cache: "CACHE_MODE_BYPASS" });
+  const outgoing = request(`${program.baseUrl}/api/v1/chat`, {
+    method: "POST",
+    headers: { ...headers, "content-length": String(body.length) },
+  });
+  outgoing.write(body.slice(0, 10));
+  // Its headers have arrived once a later call is answered.
+  await once(outgoing, "socket").then(([socket]) => once(socket as Socket, "connect"));
+  await ready(program);
+  program.child.kill("SIGTERM");
+  const isOpen = async () => {
+    const socket = connect(Number(port), hostname);
+    const isConnected = await Promise.race([
+      once(socket, "connect").then(() => true),
+      once(socket, "error").then(() => false),
+    ]).catch(() => false);
+    socket.destroy();
+    return isConnected;
+  };
+  await until(async () => !(await isOpen()));
+  outgoing.end(body.slice(10));
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  expect({ status: response.statusCode, body: await text(response) }).toMatchObject({
+    status: 200,
+    body: expect.stringContaining("FINISH_REASON_STOP") as string,
+  });
+  expect(await exited).toEqual([0, null]);
+}, 60_000);
 
 test("a second signal stops what runs, and still stores and tells it", async () => {
   const program = await start({ SHUTDOWN_TIMEOUT: "600", SHUTDOWN_PAUSE: "600" });

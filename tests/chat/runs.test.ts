@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { expect, it } from "vitest";
 import type { RunLog } from "../../src/chat/run-log.store.ts";
 import type { LiveRun } from "../../src/chat/run.ts";
@@ -5,18 +6,37 @@ import { createRuns } from "../../src/chat/runs.ts";
 import type { TurnResult } from "../../src/chat/turn-result.ts";
 import { DomainError } from "../../src/errors.ts";
 
-it("lets runs end when the process drains, admits none, and interrupts those that take too long", async () => {
+it("lets runs end when the process drains, and those of the last calls, and then interrupts and admits none", async () => {
   const runs = createRuns();
   const quick = Promise.withResolvers<void>();
   runs.start("quick", "user", () => quick.promise);
   const slow = runs.start("slow", "user", (run) => {
     return new Promise((resolve) => run.signal.addEventListener("abort", () => resolve()));
   });
-  const drained = runs.drain(1);
-  expect(() => runs.admit()).toThrow(/shutting down/);
+  const lastCall = Promise.withResolvers<void>();
+  const drained = runs.drain(1, undefined, lastCall.promise);
+  runs.admit();
   quick.resolve();
-  await drained;
+  await once(slow.signal, "abort");
   expect(slow.signal.reason).toBe("interrupted");
+  expect(() => runs.admit()).toThrow(/shutting down/);
+  lastCall.resolve();
+  await drained;
+  expect(runs.inFlight()).toBe(0);
+});
+
+it("waits for a run that the last call began after all others had ended", async () => {
+  const runs = createRuns();
+  const lastCall = Promise.withResolvers<void>();
+  const generated = Promise.withResolvers<void>();
+  let isDrained = false;
+  const drained = runs.drain(60_000, undefined, lastCall.promise).then(() => (isDrained = true));
+  runs.start("late", "user", () => generated.promise);
+  lastCall.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([isDrained, runs.inFlight()]).toEqual([false, 1]);
+  generated.resolve();
+  await drained;
   expect(runs.inFlight()).toBe(0);
 });
 
