@@ -26,6 +26,9 @@ import {
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { opening } from "./turns.ts";
 
+/** For polls: other tests keep the machine busy. */
+const PATIENT = { timeout: 10_000 };
+
 type Event = StreamMessageResponse | ResumeRunResponse;
 
 let provider: ProviderServer;
@@ -50,7 +53,7 @@ beforeAll(async () => {
   clients = { one: connectClients(one), two: connectClients(two) };
   redis = createRedis({ address: { kind: "standalone", url: redisServer.url } });
   log = createRunLog(redis);
-  await vi.waitUntil(() => redis.isReady());
+  await vi.waitUntil(() => redis.isReady(), PATIENT);
 });
 afterAll(async () => {
   await two?.close();
@@ -99,7 +102,10 @@ it("tells an ended run again at another process, event by event", async () => {
   const events = await collect(clients.one.chat.streamMessage(hello));
   const first = events[0]!.event;
   const runId = first.case === "runStarted" ? first.value.runId : "";
-  await vi.waitFor(async () => expect(await log.read(runId, 0)).toHaveLength(words.length));
+  await vi.waitFor(
+    async () => expect(await log.read(runId, 0)).toHaveLength(words.length),
+    PATIENT,
+  );
   const again = await collect(clients.two.chat.resumeRun({ runId }));
   expect(again.map(({ sequence, event }) => [sequence, event])).toEqual(
     events.map(({ sequence, event }) => [sequence, event]),
@@ -111,7 +117,7 @@ it("cancels a run of another process, and its provider call", async () => {
   const { runId } = await leaveAfter(3);
   const { run } = await clients.two.chat.cancelRun({ runId });
   expect(run?.state).toBe(RunState.CANCELLED);
-  await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true));
+  await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true), PATIENT);
 });
 
 it("ends the runs of a user who is erased at another process, and leaves no piece of them", async () => {
@@ -123,12 +129,12 @@ it("ends the runs of a user who is erased at another process, and leaves no piec
   const followed = (async () => {
     for await (const event of stream) events.push(event);
   })();
-  await vi.waitFor(() => expect(events.length).toBeGreaterThan(2));
+  await vi.waitFor(() => expect(events.length).toBeGreaterThan(2), PATIENT);
   const first = events[0]!.event;
   const runId = first.case === "runStarted" ? first.value.runId : "";
-  await vi.waitFor(async () => expect(await log.read(runId, 0)).not.toEqual([]));
+  await vi.waitFor(async () => expect(await log.read(runId, 0)).not.toEqual([]), PATIENT);
   await administrator.identity.deleteUser({ userId: owner.userId });
-  await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true));
+  await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true), PATIENT);
   await followed;
   expect(events.at(-1)?.event.case).toBe("failed");
   expect(await redis.command(runId, ["GET", `tribe:run:{${runId}}`])).toBe("");
@@ -143,7 +149,7 @@ it("gives a retry at another process the run that is under way", async () => {
   provider.script({ text: words, delayMs: 30 });
   const calls = provider.calls;
   const first = clients.one.chat.sendMessage(request);
-  await vi.waitFor(() => expect(provider.calls).toBe(calls + 1));
+  await vi.waitFor(() => expect(provider.calls).toBe(calls + 1), PATIENT);
   const second = await clients.two.chat.sendMessage(request);
   expect(second).toEqual(await first);
   expect(provider.calls).toBe(calls + 1);

@@ -29,6 +29,9 @@ afterAll(async () => {
   await provider?.close();
 });
 
+/** For polls: other tests keep the machine busy. */
+const PATIENT = { timeout: 10_000 };
+
 type Event = StreamMessageResponse | ResumeRunResponse;
 
 const hello = { content: [{ part: { case: "text" as const, value: "Hello" } }] };
@@ -92,7 +95,7 @@ describe("a stream", () => {
     const calls = provider.calls;
     const leaving = new AbortController();
     const streaming = collect(clients.chat.streamMessage(hello, { signal: leaving.signal }));
-    await vi.waitFor(() => expect(provider.calls).toBe(calls + 1));
+    await vi.waitFor(() => expect(provider.calls).toBe(calls + 1), PATIENT);
     const [run] = await app.database.sql<{ id: string; messages: number }>(
       `select id, (select count(*)::int from messages m where m.conversation_id = runs.conversation_id) as messages
        from runs where state = 'running'`,
@@ -106,7 +109,7 @@ describe("a stream", () => {
   it("goes on without its caller, and is stored", async () => {
     provider.script({ text: words, delayMs: 15 });
     const { runId } = await leaveAfter(3);
-    await vi.waitFor(async () => expect(await stateOf(runId)).toBe(RunState.COMPLETED));
+    await vi.waitFor(async () => expect(await stateOf(runId)).toBe(RunState.COMPLETED), PATIENT);
     const events = await collect(clients.chat.resumeRun({ runId }));
     expect(textOf(events)).toBe(words.join(""));
   });
@@ -150,7 +153,7 @@ describe("CancelRun", () => {
     const { runId, seen } = await leaveAfter(3);
     const { run } = await clients.chat.cancelRun({ runId });
     expect(run?.state).toBe(RunState.CANCELLED);
-    await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true));
+    await vi.waitFor(() => expect(provider.requests.at(-1)?.aborted).toBe(true), PATIENT);
     const { messages } = await clients.conversations.listMessages({
       conversationId: run!.conversationId,
     });

@@ -44,7 +44,7 @@ describe("before the first piece", () => {
     ["before its headers", "before_headers"],
     ["after them", "after_headers"],
   ])("a deployment that hangs %s is given up", async (_, hang) => {
-    const { ask } = world.models([{ ...ordered, firstTokenMs: 50 }]);
+    const { ask } = world.models([{ ...ordered, firstTokenMs: 1000 }]);
     world.servers.a.script({ hang: hang! });
     const { answer, sink } = await ask("smart");
     expect(answer?.deployment).toBe("b");
