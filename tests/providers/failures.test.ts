@@ -21,6 +21,10 @@ const question: ModelRequest = {
   model: "some-model",
   messages: [{ role: "user", content: [{ type: "text", text: "Hello" }] }],
 };
+const baseUrlOf = {
+  openai: ({ openaiUrl }: ProviderServer) => openaiUrl,
+  anthropic: ({ url }: ProviderServer) => url,
+};
 const never = new AbortController().signal;
 
 describe.each(["openai", "anthropic"] as const)("%s", (name) => {
@@ -91,6 +95,16 @@ describe.each(["openai", "anthropic"] as const)("%s", (name) => {
   ])("tells a rejection as %s says it", async (_, body) => {
     const { error } = await failure({ status: 400, error: body });
     expect(error.message).toBe(`${name} rejected the request: No such thing`);
+  });
+
+  test("takes the stand-in for a key that is not needed for no secret", async () => {
+    const connect = name === "openai" ? createOpenAIProvider : createAnthropicProvider;
+    const keyless = connect({ apiKey: "none", baseUrl: baseUrlOf[name](server) });
+    server.script({ status: 400, error: { error: { message: "none of these is known" } } });
+    await expect(keyless.answer(question, recordAnswer(), never)).rejects.toThrow(
+      "none of these is known",
+    );
+    await keyless.close();
   });
 
   test("tells what FastAPI finds wrong, and where, but not what was sent there", async () => {
