@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
 import type { Redis } from "../redis/redis.ts";
@@ -49,6 +50,7 @@ export function createConfiguredModels(
     catalog,
     defaultModel: config.defaultModel,
     ...(circuits && { circuits }),
+    accountOf: accounts.fingerprint,
   });
   return {
     ...models,
@@ -61,10 +63,20 @@ export function createConfiguredModels(
 
 const connectors = { openai: createOpenAIProvider, anthropic: createAnthropicProvider };
 
+interface Account {
+  apiKey?: string | undefined;
+  baseUrl?: string | undefined;
+}
+
 /** One provider, with its connections, for each account. */
 function createAccounts(config: ModelsConfig) {
   const usual = new Map<string, ClosableProvider>();
   const own = new Map<string, ClosableProvider>();
+  /** Key and address that a deployment is called with. */
+  function accountOf({ provider, account }: Deployment): Account {
+    const known = provider === "openai" || provider === "anthropic" ? config[provider] : undefined;
+    return { apiKey: (account ?? known)?.apiKey, baseUrl: account?.baseUrl ?? known?.baseUrl };
+  }
   for (const name of ["openai", "anthropic"] as const) {
     const account = config[name];
     // A server of one's own may need no key; the SDKs insist on one.
@@ -75,11 +87,18 @@ function createAccounts(config: ModelsConfig) {
   return {
     /** Those of the environment, by provider. */
     usual,
+    /** A short hash of the account: of a key of many random bits it tells nothing. */
+    fingerprint(deployment: Deployment): string {
+      const { apiKey = "", baseUrl = "" } = accountOf(deployment);
+      const account = JSON.stringify([deployment.provider, apiKey, baseUrl]);
+      return createHash("sha256").update(account).digest("base64url").slice(0, 8);
+    },
     /** Undefined: there is no account for it. */
-    find({ provider, account }: Deployment): ClosableProvider | undefined {
+    find(deployment: Deployment): ClosableProvider | undefined {
+      const { provider, account } = deployment;
       if (account === undefined) return usual.get(provider);
       if (provider !== "openai" && provider !== "anthropic") return undefined;
-      const { apiKey = "none", baseUrl = config[provider]?.baseUrl } = account;
+      const { apiKey = "none", baseUrl } = accountOf(deployment);
       const key = JSON.stringify([provider, apiKey, baseUrl]);
       const known = own.get(key);
       if (known !== undefined) return known;

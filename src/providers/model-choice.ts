@@ -25,6 +25,8 @@ export interface ChoiceParts {
   /** Undefined: the deployment has no account. */
   providerOf: (deployment: Deployment) => Provider | undefined;
   circuits: Circuits;
+  /** Which account a deployment is called with, as a word that tells no secret. Default: all have one. */
+  accountOf?: ((deployment: Deployment) => string) | undefined;
   timeouts: ProviderTimeouts;
   /** Of models without their own. */
   priceVersion: string;
@@ -32,7 +34,7 @@ export interface ChoiceParts {
 
 /** Undefined when no deployment of the model has an account. */
 export function createChoice(entry: CatalogModel, parts: ChoiceParts): ModelChoice | undefined {
-  const { providerOf, circuits, timeouts } = parts;
+  const { providerOf, circuits, accountOf = () => "", timeouts } = parts;
   const { model, price, priceVersion = parts.priceVersion } = entry;
   const deployments = entry.deployments
     .map((deployment, index) => ({
@@ -48,7 +50,8 @@ export function createChoice(entry: CatalogModel, parts: ChoiceParts): ModelChoi
         deployment,
         entry,
         provider,
-        circuit: circuits.create(name),
+        // What failed with one key or address says nothing of the next, as after a restart with another.
+        circuit: circuits.create(`${name} ${accountOf(deployment)}`),
       }),
     }))
     .sort((one, other) => one.live.order - other.live.order);

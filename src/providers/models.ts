@@ -79,6 +79,8 @@ export interface ModelsOptions {
   failover?: Partial<FailoverPolicy>;
   /** Default: those that no other process knows of. */
   circuits?: Circuits;
+  /** Tells the circuits of one deployment with different accounts apart; reveals nothing of them. */
+  accountOf?: (deployment: Deployment) => string;
 }
 
 const NAMES_IN_ERRORS = 10;
@@ -93,6 +95,7 @@ export function createModels(options: ModelsOptions): Models {
   const parts = {
     providerOf,
     circuits,
+    accountOf: options.accountOf,
     timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
     priceVersion: catalog.priceVersion,
   };

@@ -2,7 +2,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { Environment } from "../../src/config.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { connectClients } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
@@ -18,6 +19,7 @@ let standIn: ProviderServer;
 let redis: TestRedis;
 let one: TestApp;
 let two: TestApp;
+let environment: Environment;
 
 const price = { inputMicros: 3_000_000, outputMicros: 7_000_000 };
 
@@ -62,7 +64,7 @@ beforeAll(async () => {
       ],
     }),
   );
-  const environment = {
+  environment = {
     MODELS_FILE: join(folder, "models.json"),
     FIRST_KEY: "sk-first",
     SECOND_KEY_FILE: join(folder, "key"),
@@ -79,10 +81,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const say = (app: TestApp) =>
+const sayTo = (app: TestApp, model: string) =>
   connectClients(app).chat.sendMessage({
+    model,
     content: [{ part: { case: "text", value: "Hello" } }],
   });
+const say = (app: TestApp) => sayTo(app, "main");
 async function partOf(app: TestApp, name: string) {
   const { components } = await connectClients(app).health.detailed({});
   return components.find((component) => component.name === `deployment:${name}`);
@@ -124,6 +128,26 @@ test("a fallback answers under its own name and price, and every process leaves 
   const calls = primary.calls;
   expect((await say(two)).model).toBe("spare");
   expect(primary.calls).toBe(calls);
+});
+
+test("a process that is started with another key does not wait for what the old one suffered", async () => {
+  expect(await partOf(two, "main/openai")).toMatchObject({
+    message: "is left alone after PROVIDER_AUTHENTICATION_FAILED",
+  });
+  const repaired = await startApp({
+    ...environment,
+    FIRST_KEY: "sk-repaired",
+    DATABASE_URL: one.database.url,
+  });
+  onTestFinished(() => repaired.close());
+  // It has read the circuits once it knows of one.
+  standIn.script({ status: 401 });
+  await expect(sayTo(two, "spare")).rejects.toThrow();
+  await eventually(async () => {
+    expect((await partOf(repaired, "spare-claude"))?.message).toMatch(/^is left alone/);
+  });
+  expect((await sayTo(repaired, "main")).model).toBe("main");
+  expect(primary.requests.at(-1)?.headers.authorization).toBe("Bearer sk-repaired");
 });
 
 test("an administrator switches a deployment off without a restart", async () => {
