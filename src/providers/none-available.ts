@@ -1,8 +1,15 @@
-import { DomainError, isErrorReason } from "../errors.ts";
+import { DomainError, type ErrorReason, isErrorReason } from "../errors.ts";
 import type { LiveDeployment } from "./deployment.ts";
 
 /** What to wait when it is for a probe to say when things are well again, seconds. */
 const PROBE_SECONDS = 5;
+
+/** Whose fault it was; of any other reason, that it failed to answer. */
+const faults: Partial<Record<ErrorReason, string>> = {
+  PROVIDER_AUTHENTICATION_FAILED: "refused the operator's key",
+  PROVIDER_QUOTA_EXHAUSTED: "found the operator's account used up",
+  PROVIDER_RATE_LIMITED: "limited the rate of calls",
+};
 
 /** Says why nobody could be asked for a model, and when to try again. */
 export function noneAvailable(route: {
@@ -29,7 +36,7 @@ export function noneAvailable(route: {
   return new DomainError(
     reason === "PROVIDER_RATE_LIMITED" ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE",
     reason,
-    `${provider} is left alone for a moment after it failed to answer for ${model}`,
+    `${provider} is left alone for a moment after it ${faults[reason] ?? "failed to answer"} for ${model}`,
     {
       metadata: { provider, model, deployment },
       retryAfterSeconds:

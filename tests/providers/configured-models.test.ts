@@ -142,7 +142,10 @@ test("a process that is started with another key does not wait for what the old 
   onTestFinished(() => repaired.close());
   // It has read the circuits once it knows of one.
   standIn.script({ status: 401 });
-  await expect(sayTo(two, "spare")).rejects.toThrow();
+  await expect(sayTo(two, "spare")).rejects.toThrow("anthropic refused the operator's key");
+  await expect(sayTo(two, "spare")).rejects.toThrow(
+    "anthropic is left alone for a moment after it refused the operator's key for spare",
+  );
   await eventually(async () => {
     expect((await partOf(repaired, "spare-claude"))?.message).toMatch(/^is left alone/);
   });
