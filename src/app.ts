@@ -12,6 +12,7 @@ import type { Config } from "./config.ts";
 import { createConversations } from "./conversations/conversations.ts";
 import { createVault } from "./conversations/vault.ts";
 import type { Embedded } from "./embedded/embedded.ts";
+import { waitUntil } from "./embedded/process.ts";
 import { prepareEmbeddedDatabase } from "./embedded-database.ts";
 import { startNeeded } from "./embedded-needs.ts";
 import { entities } from "./entities.ts";
@@ -81,6 +82,8 @@ export async function createApp(
   }
 }
 
+/** How long a start waits for what Redis knows of earlier runs. */
+const redisPatienceMs = 5_000;
 /** How long a collector may take for what was not sent before the end. */
 const lastSpansMs = 3_000;
 
@@ -245,6 +248,11 @@ async function assemble(
       await access.start();
       if (config.production) void warnOfRights(postgres, logger);
       await usage.start();
+      if (embedded?.postgresUrl !== undefined) {
+        // The embedded database is ours alone. What had arrived of its runs is in Redis.
+        if (redis !== undefined) await waitUntil(redis.isReady, redisPatienceMs);
+        await chat.endEarlierRuns();
+      }
       const ports = await server.listen();
       embedded?.announce(`http://${config.http.host}:${ports.httpPort}`);
       return ports;

@@ -10,8 +10,7 @@ import type { Postgres } from "./postgres/postgres.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /**
- * Rejects with MissingContentKeyError, and closes the connections, if something is sealed with a
- * key that is not there. Not while the database is away: then reading what is sealed fails, and
+ * Rejects with MissingContentKeyError if something is sealed with a key that is not there. Not while the database is away: then reading what is sealed fails, and
  * says why.
  */
 export async function requireContentKeys(
@@ -22,10 +21,7 @@ export async function requireContentKeys(
   try {
     await checkContentKeys(postgres, vault);
   } catch (error) {
-    if (error instanceof MissingContentKeyError) {
-      await postgres.close();
-      throw error;
-    }
+    if (error instanceof MissingContentKeyError) throw error;
     logger.warn({ err: error }, "the keys of the content could not be checked");
   }
 }

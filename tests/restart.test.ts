@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
-import type { Message } from "../gen/tribe/v1/message_pb.js";
+import { RunState } from "../gen/tribe/v1/chat_pb.js";
+import { type Message, MessageStatus } from "../gen/tribe/v1/message_pb.js";
 import { connectClients } from "./support/clients.ts";
 import { makeFolder } from "./support/folder.ts";
 import {
@@ -66,18 +67,29 @@ it("has everything that was acknowledged after kill -9 in the middle of a stream
   const { conversationId } = first;
   const acknowledged: (Message | undefined)[] = [first.userMessage, first.assistantMessage];
 
+  let runId = "";
   provider.script({ text: "one two three four five six", hang: 4 });
   for await (const { event } of before.chat.streamMessage({ conversationId, ...hello })) {
-    if (event.case === "runStarted") acknowledged.push(event.value.userMessage);
+    if (event.case === "runStarted") {
+      runId = event.value.runId;
+      acknowledged.push(event.value.userMessage);
+    }
     if (event.case === "textDelta") break;
   }
   await end("SIGKILL");
 
   const after = await start();
   const { messages } = await after.conversations.listMessages({ conversationId });
-  expect(messages).toEqual(acknowledged);
+  expect(messages.slice(0, 3)).toEqual(acknowledged);
+  // Nobody else can be generating it: it is not said to run until its lease is over.
+  expect(messages.slice(3)).toMatchObject([
+    { runId, status: MessageStatus.INTERRUPTED, parentMessageId: messages[2]?.messageId },
+  ]);
+  expect(await after.chat.getRun({ runId })).toMatchObject({
+    run: { state: RunState.INTERRUPTED, errorReason: "RUN_INTERRUPTED" },
+  });
   const next = await after.chat.sendMessage({ conversationId, ...hello });
-  expect(next.userMessage?.parentMessageId).toBe(first.assistantMessage?.messageId);
+  expect(next.userMessage?.parentMessageId).toBe(messages[3]?.messageId);
 }, 180_000);
 
 it("ends with status 0 on SIGTERM, and says plainly that it runs already", async () => {

@@ -40,6 +40,8 @@ export interface Chat {
   runsInFlight(): number;
   /** Answers that wait in memory for a database that is away. */
   answersWaiting(): number;
+  /** Ends at once what another process left; only before calls are taken, and where no other is. */
+  endEarlierRuns(): Promise<void>;
   /**
    * Lets the runs end, at most `limitMs` and until `hurry` aborts, then stops them; what had
    * arrived is stored. Calls may begin runs until `lastCall` resolves.
@@ -132,6 +134,7 @@ export function createChat(parts: ChatParts): Chat {
     personalData: createRunData(postgres, cancellation, log),
     runsInFlight: runs.inFlight,
     answersWaiting: settler.waiting,
+    endEarlierRuns: sweeper.endEarlierRuns,
     async close(limitMs, hurry, lastCall) {
       sweeper.stop();
       await runs.drain(limitMs, hurry, lastCall);

@@ -27,6 +27,11 @@ export interface SweeperParts {
 
 /** Notices runs whose process died, and settles them with what had arrived. */
 export interface Sweeper {
+  /**
+   * Ends at once what ran before. Only for a process that has the database alone and generates
+   * nothing yet: then the process of every run that is there has died.
+   */
+  endEarlierRuns(): Promise<void>;
   stop(): void;
 }
 
@@ -59,6 +64,9 @@ export function createSweeper(parts: SweeperParts): Sweeper {
   void beat();
 
   return {
+    async endEarlierRuns() {
+      for (const run of await runRepository.findAbandoned(0)) await settleAbandoned(run, parts);
+    },
     stop() {
       stopped = true;
       clearTimeout(timer);
