@@ -65,7 +65,12 @@ export function createSweeper(parts: SweeperParts): Sweeper {
 
   return {
     async endEarlierRuns() {
-      for (const run of await runRepository.findAbandoned(0)) await settleAbandoned(run, parts);
+      try {
+        for (const run of await runRepository.findAbandoned(0)) await settleAbandoned(run, parts);
+      } catch (error) {
+        // No reason not to start: when their leases are over it is tried again.
+        logger.warn({ err: error }, "could not end the runs of the process before");
+      }
     },
     stop() {
       stopped = true;
