@@ -121,7 +121,8 @@ export declare type SendMessageRequest = Message<"tribe.v1.SendMessageRequest"> 
 
   /**
    * Makes a retry safe: the same key and request attach to the first run or
-   * get its answer. Also the `Idempotency-Key` header. 24 hours.
+   * get its answer, or the failure that it ended with: to ask the model once
+   * more, send a new key. Also the `Idempotency-Key` header. 24 hours.
    *
    * @generated from field: string idempotency_key = 15;
    */
