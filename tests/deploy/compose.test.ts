@@ -18,7 +18,8 @@ interface Service {
   deploy?: { resources?: { limits?: Record<string, unknown> } };
   ports?: string[];
   volumes?: string[];
-  environment?: Record<string, string>;
+  environment?: Record<string, string | number>;
+  env_file?: { path: string; required: boolean }[];
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -93,7 +94,7 @@ test("every secret that a service reads is made at the first start, for its user
       (volume) => /^\.\/secrets\/(\w+):\/run\/secrets:ro$/.exec(volume)?.[1] ?? [],
     );
     return Object.values(environment).flatMap((value) => {
-      const name = /^\/run\/secrets\/(\S+)$/.exec(value)?.[1];
+      const name = /^\/run\/secrets\/(\S+)$/.exec(String(value))?.[1];
       return name === undefined ? [] : { path: join(temporary.path, folder, name), user };
     });
   });
@@ -107,6 +108,19 @@ test("every secret that a service reads is made at the first start, for its user
     });
   }
   temporary.remove();
+});
+
+test("the instances read what .env says, but for where they listen and what was made for them", () => {
+  const { env_file, environment = {} } = services["app"] ?? {};
+  expect(env_file).toEqual([{ path: ".env", required: false }]);
+  // Others count on these.
+  expect(environment).toMatchObject({
+    HOST: "0.0.0.0",
+    HTTP_PORT: 8080,
+    GRPC_PORT: 9090,
+    METRICS_PORT: 9464,
+    DATABASE_URL_FILE: "/run/secrets/database-url",
+  });
 });
 
 test("what is mounted from the repository is there", () => {
