@@ -151,23 +151,28 @@ export function createServer(parts: ServerParts): Server {
       isDraining = true;
     },
     async listen() {
-      try {
-        await http
-          .listen({ host, port: parts.httpPort })
-          .catch(explain("HTTP_PORT", parts.httpPort));
-        const grpcPort = await grpc
-          .listen(host, parts.grpcPort)
-          .catch(explain("GRPC_PORT", parts.grpcPort));
-        const port = parts.metrics?.port ?? 0;
-        const metricsPort = await metricsServer
-          ?.listen(host, port)
-          .catch(explain("METRICS_PORT", port));
-        return { httpPort: (http.server.address() as AddressInfo).port, grpcPort, metricsPort };
-      } catch (reason) {
-        grpc.destroy();
-        await http.close();
-        throw reason;
+      const metricsPort = parts.metrics?.port ?? 0;
+      const opening = await Promise.allSettled([
+        http.listen({ host, port: parts.httpPort }).catch(explain("HTTP_PORT", parts.httpPort)),
+        grpc.listen(host, parts.grpcPort).catch(explain("GRPC_PORT", parts.grpcPort)),
+        metricsServer?.listen(host, metricsPort).catch(explain("METRICS_PORT", metricsPort)),
+      ]);
+      const [httpOpened, grpcOpened, metricsOpened] = opening;
+      if (
+        httpOpened.status === "fulfilled" &&
+        grpcOpened.status === "fulfilled" &&
+        metricsOpened.status === "fulfilled"
+      ) {
+        const { port } = http.server.address() as AddressInfo;
+        return { httpPort: port, grpcPort: grpcOpened.value, metricsPort: metricsOpened.value };
       }
+      grpc.destroy();
+      await Promise.all([http.close(), metricsServer?.close()]);
+      // All of them at once, as with every other fault of the configuration.
+      const reasons = opening.flatMap((it) =>
+        it.status === "rejected" ? [it.reason as Error] : [],
+      );
+      throw new Error(reasons.map(({ message }) => message).join("\n"), { cause: reasons[0] });
     },
     async close(hurry) {
       isDraining = true;

@@ -51,6 +51,16 @@ test("a taken port for metrics is named too", async () => {
   );
 });
 
+test("all ports that are taken are named at once", async () => {
+  squatter = createServer();
+  await new Promise<void>((resolve) => squatter?.listen(0, "127.0.0.1", resolve));
+  const { port } = squatter.address() as AddressInfo;
+  await expect(startDoors({ server: { httpPort: port, grpcPort: port } })).rejects.toThrow(
+    `port ${port} is in use; free it or set HTTP_PORT to another\n` +
+      `port ${port} is in use; free it or set GRPC_PORT to another`,
+  );
+});
+
 test("calls that end in time are answered, new connections are not taken", async () => {
   let finish: (() => void) | undefined;
   const doors = await start({
