@@ -1,4 +1,5 @@
 /** What the service looks at to know how it stands. */
+import { setTimeout } from "node:timers/promises";
 import type { Chat } from "./chat/chat.ts";
 import type { HealthCheck } from "./health/checks.ts";
 import { createLimitsCheck } from "./limits/limits-check.ts";
@@ -88,26 +89,50 @@ function createReplicaCheck(replica: Replica): HealthCheck {
 
 /** Reading the list costs more than the other checks, and it changes only by hand. */
 const migrationsEveryMs = 30_000;
+/** While somebody may just be migrating. */
+const pendingEveryMs = 2000;
+/** How long a look waits for the list. */
+const readMs = 500;
 
-/** Whether the database has the schema that this version was made for. */
+/**
+ * Whether the database has the schema that this version was made for. Traffic waits for it: calls
+ * would fail for what is not there, and a rolling update would replace instances that work.
+ */
 export function createMigrationsCheck(
   pending: () => Promise<readonly string[]>,
   now: () => number = () => performance.now(),
 ): HealthCheck {
   let lookedAt = -Infinity;
-  let names: readonly string[] = [];
+  let names: readonly string[] | undefined;
+  let reading: Promise<void> | undefined;
+
+  async function read(): Promise<void> {
+    try {
+      names = await pending();
+      lookedAt = now();
+    } catch {
+      // Nothing is known anew. A database that is away is told of by its own check.
+    } finally {
+      reading = undefined;
+    }
+  }
   return {
     name: "migrations",
-    essential: false,
+    essential: true,
     async check() {
-      if (now() - lookedAt >= migrationsEveryMs) {
-        names = await pending();
-        lookedAt = now();
+      if (now() - lookedAt >= (names?.length ? pendingEveryMs : migrationsEveryMs)) {
+        reading ??= read();
+        // A slow database is no reason to take no traffic: what was known holds meanwhile.
+        await Promise.race([reading, setTimeout(readMs, undefined, { ref: false })]);
+      }
+      if (names === undefined) {
+        return { status: "degraded", message: "the migrations cannot be read" };
       }
       const figures = { pending: names.length };
       if (names.length === 0) return { figures };
-      const message = `the database is not up to date, run \`npm run migrate\`: ${names.join(", ")}`;
-      return { status: "degraded", message, figures };
+      const notReady = "the database is not up to date";
+      const message = `${notReady}, run \`npm run migrate\`: ${names.join(", ")}`;
+      return { notReady, message, figures };
     },
   };
 }

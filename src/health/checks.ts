@@ -4,6 +4,8 @@
 export interface CheckResult {
   /** Works, or works with less. Default: `ok`. What does not work throws. */
   status?: "ok" | "degraded";
+  /** Why no traffic may come, in words for everybody: then it counts as down. */
+  notReady?: string;
   /** What an operator should know; never a secret. */
   message?: string;
   /** Numbers that belong to it, for example `pool_waiting`. */
@@ -42,6 +44,8 @@ export interface ComponentState {
   /** `unknown` before the first answer. */
   readonly status: "unknown" | "ok" | "degraded" | "down";
   readonly message: string;
+  /** Why no traffic may come, if the part said so. */
+  readonly notReady?: string | undefined;
   readonly figures: Readonly<Record<string, number>>;
   /** Since when it has this status. */
   readonly since: Date;
@@ -127,8 +131,9 @@ function createWatch(check: HealthCheck, timeoutMs: number, onChange: () => void
       });
       try {
         const result = (await within(pending, timeoutMs)) ?? {};
-        const { status = "ok", message = "", figures = {} } = result;
-        update({ status, message, figures, latencyMs: latencyMs() });
+        const { notReady, message = "", figures = {} } = result;
+        const status = notReady === undefined ? (result.status ?? "ok") : "down";
+        update({ status, notReady, message, figures, latencyMs: latencyMs() });
       } catch (reason) {
         const message = reason instanceof Error ? reason.message : String(reason);
         update({ status: "down", message, figures: {}, latencyMs: latencyMs() });

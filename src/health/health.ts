@@ -60,7 +60,7 @@ export function createHealth(options: HealthOptions): Health {
     const missing = components.find(({ essential, status }) => essential && !works(status));
     let notReady: string | undefined;
     if (closing) notReady = "the process is shutting down";
-    else if (missing) notReady = `${missing.name} does not answer`;
+    else if (missing) notReady = missing.notReady ?? `${missing.name} does not answer`;
     const limping = components.some(({ status }) => status !== "ok");
     let status: HealthReport["status"] = limping ? "degraded" : "ok";
     if (missing) status = "down";

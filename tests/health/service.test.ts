@@ -117,6 +117,23 @@ test("details are for operators, and never hold a secret", async () => {
   expect(JSON.stringify(await detailed())).not.toContain("tribe:x@");
 });
 
+test("migrations that cannot be read keep no traffic away, and what was known holds", async () => {
+  let now = 0;
+  let read = () => Promise.reject<string[]>(new Error("away"));
+  const { check } = createMigrationsCheck(
+    () => read(),
+    () => now,
+  );
+  const signal = new AbortController().signal;
+  const unknown = { status: "degraded", message: "the migrations cannot be read" };
+  expect(await check(signal)).toEqual(unknown);
+  read = async () => [];
+  expect(await check(signal)).toEqual({ figures: { pending: 0 } });
+  now = 30_000;
+  read = () => new Promise<string[]>(() => {});
+  expect(await check(signal)).toEqual({ figures: { pending: 0 } });
+});
+
 test("migrations that have not run are named; the list is not read with every look", async () => {
   let reads = 0;
   let now = 0;
@@ -130,15 +147,21 @@ test("migrations that have not run are named; the list is not read with every lo
   );
   const signal = new AbortController().signal;
   const found = {
-    status: "degraded",
+    notReady: "the database is not up to date",
     message: "the database is not up to date, run `npm run migrate`: Migration1, Migration2",
     figures: { pending: 2 },
   };
   expect(await check(signal)).toEqual(found);
   pending = [];
-  now = 29_999;
+  now = 1999;
   expect(await check(signal)).toEqual(found);
   expect(reads).toBe(1);
-  now = 30_000;
+  now = 2000;
   expect(await check(signal)).toEqual({ figures: { pending: 0 } });
+  now = 31_999;
+  await check(signal);
+  expect(reads).toBe(2);
+  now = 32_000;
+  await check(signal);
+  expect(reads).toBe(3);
 });
