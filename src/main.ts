@@ -73,11 +73,7 @@ function listenToSignals(): { first: Promise<undefined>; second: AbortSignal } {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (error instanceof ConfigError) {
-    say(error.message);
-    process.exitCode = exitCodes.badConfiguration;
-  } else {
-    say(error instanceof Error ? error.message : String(error));
-    process.exitCode = exitCodes.failed;
-  }
+  say(error instanceof Error ? error.message : String(error));
+  // All is closed; nothing that still tries to connect may keep a process that has failed.
+  process.exit(error instanceof ConfigError ? exitCodes.badConfiguration : exitCodes.failed);
 }

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createDatabase } from "../support/postgres.ts";
 import { startRedis } from "../support/redis.ts";
+import { makeFolder } from "../support/folder.ts";
 import { tribe } from "../support/tribe.ts";
 
 test("a default model that nobody serves ends the process with 1", async () => {
@@ -22,5 +23,17 @@ test("a default model that nobody serves ends the process with 1", async () => {
     "the default model claude-next has no configured provider (configured: openai): " +
       "give its provider a key, or set DEFAULT_MODEL to another model\n",
   );
+  expect(code).toBe(1);
+}, 60_000);
+
+test("and so it does with servers of its own", async () => {
+  const folder = makeFolder();
+  onTestFinished(() => folder.remove());
+  const { code, stderr } = await tribe(["start"], {
+    TRIBE_DIR: `${folder.path}/.tribe`,
+    DEFAULT_MODEL: "claude-next",
+    METRICS_PORT: "off",
+  });
+  expect(stderr).toContain("the default model claude-next has no configured provider");
   expect(code).toBe(1);
 }, 60_000);
