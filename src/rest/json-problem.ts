@@ -38,7 +38,9 @@ export function findJsonProblem(
     depth: number,
   ): JsonProblem | undefined {
     if (isOpaque(desc)) return attempt(desc, json, path);
-    if (!isObject(json)) return { path, description: `expected an object, got ${nameOf(json)}` };
+    if (!isObject(json)) {
+      return { path, description: `expected an object${taking(desc)}, got ${nameOf(json)}` };
+    }
     if (depth > deepest) return { path, description: `is nested more than ${deepest} levels deep` };
     const given = new Map<unknown, string>();
     for (const [key, value] of Object.entries(json)) {
@@ -76,7 +78,10 @@ export function findJsonProblem(
         return inMessage(field.message, json, path, depth + 1);
       case "list": {
         if (!Array.isArray(json)) {
-          return { path, description: `expected an array, got ${nameOf(json)}` };
+          return {
+            path,
+            description: `expected an array${ofElements(field)}, got ${nameOf(json)}`,
+          };
         }
         for (const [index, element] of json.entries()) {
           const here = `${path}[${index}]`;
@@ -154,9 +159,27 @@ function describe(error: unknown): string {
 }
 
 function unknownField(desc: DescMessage, key: string): string {
-  const names = desc.fields.map((field) => field.jsonName).slice(0, 30);
-  const known = names.length === 0 ? "takes no fields" : `takes ${names.join(", ")}`;
-  return `unknown field ${quote(key)}: ${desc.name} ${known}`;
+  const names = fieldNames(desc);
+  return `unknown field ${quote(key)}: ${desc.name} takes ${names === "" ? "no fields" : names}`;
+}
+
+/** What an object may have, for who sent something else. */
+function taking(desc: DescMessage): string {
+  const names = isOpaque(desc) ? "" : fieldNames(desc);
+  return names === "" ? "" : ` with ${names}`;
+}
+
+function ofElements(field: DescField & { fieldKind: "list" }): string {
+  return field.listKind === "message" && !isOpaque(field.message)
+    ? ` of objects${taking(field.message)}`
+    : "";
+}
+
+function fieldNames(desc: DescMessage): string {
+  return desc.fields
+    .map((field) => field.jsonName)
+    .slice(0, 30)
+    .join(", ");
 }
 
 function unknownEnumValue(desc: DescEnum, name: string): string {
