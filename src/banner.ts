@@ -13,7 +13,8 @@ export function banner(
   const demo = !providers.openai && !providers.anthropic;
   const bearer = `-H "authorization: Bearer ${key}"`;
   const json = `-H "content-type: application/json"`;
-  const body = `-d '{"content":[{"text":"Hello"}]}'`;
+  // A question of its own at each door: the same one again would be answered from the cache.
+  const body = (door: string) => `-d '{"content":[{"text":"Hello by ${door}"}]}'`;
   return `
 Tribe is ready.
   REST, Connect, gRPC-Web  http://${host}:${httpPort}
@@ -24,10 +25,10 @@ Tribe is ready.
   data                     ${postgres.url === undefined ? directory : "the database of DATABASE_URL"}
 
 REST:
-  curl ${bearer} ${json} ${body} http://${host}:${httpPort}/api/v1/chat
+  curl ${bearer} ${json} ${body("REST")} http://${host}:${httpPort}/api/v1/chat
 Connect JSON:
-  curl ${bearer} ${json} ${body} http://${host}:${httpPort}/tribe.v1.ChatService/SendMessage
+  curl ${bearer} ${json} ${body("Connect")} http://${host}:${httpPort}/tribe.v1.ChatService/SendMessage
 gRPC:
-  npx buf curl --protocol grpc --http2-prior-knowledge ${bearer} ${body} http://${host}:${grpcPort}/tribe.v1.ChatService/SendMessage
+  npx buf curl --protocol grpc --http2-prior-knowledge ${bearer} ${body("gRPC")} http://${host}:${grpcPort}/tribe.v1.ChatService/SendMessage
 `;
 }
