@@ -45,5 +45,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "/app/bin/health.js"]
 # Node is process 1: it gets the signals itself. The flags are those of `npm start`.
-ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=40", "/app/bin/tribe.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=20", "/app/bin/tribe.js"]
 CMD ["start"]

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=40
+#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=20
 // Plain JavaScript that any Node reads: an old one is told so, instead of stumbling over TypeScript.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
