@@ -75,18 +75,31 @@ function joined(pieces: Buffer[]): Buffer | undefined {
   return line.every((byte) => byte === 32 || byte === 9 || byte === 13) ? undefined : line;
 }
 
-/** The bytes of a request, decompressed. A reader that stops early leaves the request as it is. */
+/**
+ * The bytes of a request, decompressed. What a reader leaves that stops early is thrown away, as
+ * node does with bodies that nobody reads: the connection's next request stands behind it.
+ */
 async function* decompressed(raw: IncomingMessage): AsyncGenerator<Buffer> {
   const encoding = raw.headers["content-encoding"]?.trim().toLowerCase() ?? "";
-  if (encoding === "" || encoding === "identity") {
-    try {
-      yield* chunksOf(raw);
-    } catch {
-      // A request breaks when its connection does.
-      throw clientGone();
-    }
-    return;
+  try {
+    if (encoding === "" || encoding === "identity") yield* plain(raw);
+    else yield* decoded(raw, encoding);
+  } finally {
+    raw.unpipe();
+    raw.resume();
   }
+}
+
+async function* plain(raw: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* chunksOf(raw);
+  } catch {
+    // A request breaks when its connection does.
+    throw clientGone();
+  }
+}
+
+async function* decoded(raw: IncomingMessage, encoding: string): AsyncGenerator<Buffer> {
   const decoder =
     encoding === "gzip" ? createGunzip() : encoding === "br" ? createBrotliDecompress() : undefined;
   if (decoder === undefined) throw unknownEncoding(encoding);

@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -117,6 +119,26 @@ describe("a client stream", () => {
     expect(response.status).toBe(status);
     expect(response.json).toMatchObject({ code: 3 });
   });
+
+  it.each(["identity", "gzip"])(
+    "that is refused early leaves its connection to the next request: %s",
+    async (encoding) => {
+      const plain = `{"nmber":1}\n${randomBytes(500_000).toString("hex")}`;
+      const body = encoding === "gzip" ? gzipSync(plain) : Buffer.from(plain);
+      const socket = connect(server.port, "127.0.0.1");
+      socket.setEncoding("latin1");
+      let answers = "";
+      socket.on("data", (text: string) => (answers += text));
+      socket.write(
+        `POST /v1/a:sum HTTP/1.1\r\nhost: test\r\ncontent-type: application/x-ndjson\r\n` +
+          `content-encoding: ${encoding}\r\ncontent-length: ${body.length}\r\n\r\n`,
+      );
+      socket.write(body);
+      socket.end("GET /v1/a?number=1 HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+      await once(socket, "close");
+      expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 400", "HTTP/1.1 200"]);
+    },
+  );
 
   it("may be longer than the limit of one message", async () => {
     const body = '{"number":1}\n'.repeat(10_000);
