@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
+import { NO_KEY } from "./http/without-key.ts";
 import type { Redis } from "../redis/redis.ts";
 import { createAnthropicProvider } from "./anthropic/anthropic-provider.ts";
 import { BUILT_IN_CATALOG } from "./built-in-catalog.ts";
@@ -81,7 +82,7 @@ function createAccounts(config: ModelsConfig) {
     const account = config[name];
     // A server of one's own may need no key; the SDKs insist on one.
     if (account === undefined) continue;
-    const { apiKey = "none", baseUrl } = account;
+    const { apiKey = NO_KEY, baseUrl } = account;
     usual.set(name, connectors[name]({ apiKey, baseUrl }));
   }
   return {
@@ -98,7 +99,7 @@ function createAccounts(config: ModelsConfig) {
       const { provider, account } = deployment;
       if (account === undefined) return usual.get(provider);
       if (provider !== "openai" && provider !== "anthropic") return undefined;
-      const { apiKey = "none", baseUrl } = accountOf(deployment);
+      const { apiKey = NO_KEY, baseUrl } = accountOf(deployment);
       const key = JSON.stringify([provider, apiKey, baseUrl]);
       const known = own.get(key);
       if (known !== undefined) return known;

@@ -1,9 +1,9 @@
-/** Shorter ones are no secrets but words, such as the `none` of servers that want no key. */
-const SHORTEST_KEY = 8;
+/** Stands in for the key of a server that wants none: no secret, but a word of many errors. */
+export const NO_KEY = "none";
 
 /** Takes our key out of an error: some servers repeat it in their complaint, which is logged. */
 export function withoutKey(error: unknown, apiKey: string): unknown {
-  if (apiKey.length < SHORTEST_KEY || !(error instanceof Error)) return error;
+  if (apiKey === "" || apiKey === NO_KEY || !(error instanceof Error)) return error;
   const clean = (text: string) => text.replaceAll(apiKey, "[redacted]");
   error.message = clean(error.message);
   if (error.stack !== undefined) error.stack = clean(error.stack);
